@@ -95,7 +95,7 @@ def spawn(
                 argv[0],
                 list(argv),
                 dict(env if env is not None else os.environ),
-                file_actions=actions,  # type: ignore[arg-type]  # typeshed lacks the OPEN form
+                file_actions=actions,
                 setsigmask=[],
                 setsigdef=_SPAWN_SIGNALS,
                 setsid=setsid,

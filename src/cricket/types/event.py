@@ -17,7 +17,7 @@ class EventType(IntEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something happened to a container, or to a sandbox (then both ids are the sandbox's). Time in Unix nanoseconds."""
+    """What happened to a container, or to a sandbox (then both ids are the sandbox's). Time in Unix ns."""
 
     container_id: str
     sandbox_id: str

@@ -1,4 +1,4 @@
-"""Security settings of sandboxes and containers (CRI `LinuxSandboxSecurityContext`, `LinuxContainerSecurityContext`)."""
+"""Security settings of sandboxes and containers (CRI `Linux{Sandbox,Container}SecurityContext`)."""
 
 from __future__ import annotations
 
