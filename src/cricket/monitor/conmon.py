@@ -1,0 +1,193 @@
+"""Starting conmon, and the words it understands afterwards (see conmon(8); facts taken from version 2.1.6).
+
+conmon runs `RUNTIME create`, then tells the container's pid on the sync pipe as one line of JSON, and stays until the
+container exits; then it writes the exit code to a file named by the container's id in the exit directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+
+import msgspec
+
+from cricket.errors import FailedPrecondition, Internal, map_errors
+from cricket.kernel.effects import effect
+from cricket.kernel.process import spawn
+
+_SYNC_FD = 3
+_RESIZE, _REOPEN = 1, 2
+
+
+class MonitorSpec(msgspec.Struct, frozen=True):
+    """What conmon needs to know of one container; all paths absolute."""
+
+    container_id: str
+    name: str
+    bundle: str
+    log_path: str
+    runtime: str
+    runtime_args: tuple[str, ...] = ()
+    terminal: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    systemd_cgroup: bool = False
+    restore: str = ""
+
+
+class Conmon:
+    """The conmon binary with the settings that all containers share."""
+
+    def __init__(self, path: str, exits_dir: str, *, log_size_max: int = -1) -> None:
+        self.path, self.exits_dir, self.log_size_max = path, exits_dir, log_size_max
+
+    def argv(self, spec: MonitorSpec) -> list[str]:
+        """The command line for one container."""
+        argv = [
+            self.path, "--full-attach", "--no-sync-log", "--no-new-keyring", "--api-version", "1",
+            "--cid", spec.container_id, "--cuuid", spec.container_id, "--name", spec.name,
+            "--bundle", spec.bundle, "--persist-dir", spec.bundle, "--exit-dir", self.exits_dir,
+            "--container-pidfile", pid_file(spec.bundle), "--conmon-pidfile", os.path.join(spec.bundle, "conmon.pid"),
+            "--log-path", f"k8s-file:{spec.log_path}", "--log-level", "error",
+            "--runtime", spec.runtime,
+        ]  # fmt: skip
+        argv += [f"--runtime-arg={a}" for a in spec.runtime_args]
+        if self.log_size_max > 0:
+            argv += ["--log-size-max", str(self.log_size_max)]
+        if spec.terminal:
+            argv.append("--terminal")
+        if spec.stdin:
+            argv.append("--stdin")
+            if not spec.stdin_once:
+                argv.append("--leave-stdin-open")
+        if spec.systemd_cgroup:
+            argv.append("--systemd-cgroup")
+        if spec.restore:
+            argv += ["--restore", spec.restore]
+        return argv
+
+    async def create(self, spec: MonitorSpec, *, timeout: float = 120.0) -> int:
+        """Start conmon, which creates the container; returns the container's pid.
+
+        Raises Internal with the runtime's own words; then the monitor is gone, but the runtime may have left state
+        (delete the container). The log file exists when this returns.
+        """
+        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            env = {
+                "_OCI_SYNCPIPE": str(_SYNC_FD),
+                "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+                "LC_ALL": "C",
+                "TMPDIR": spec.bundle if len(spec.bundle) < 80 else "/tmp",
+            }
+            if runtime_dir := os.environ.get("XDG_RUNTIME_DIR"):
+                env["XDG_RUNTIME_DIR"] = runtime_dir
+            child = spawn(self.argv(spec), env=env, fds={_SYNC_FD: write_end})
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        line, _ = await asyncio.gather(_read_line(read_end, timeout), child.wait())
+        effect("runtime create")
+        return _pid_of(line, spec.container_id)
+
+
+def _pid_of(line: bytes, container_id: str) -> int:
+    if not line:
+        raise Internal("the monitor died before the container was created", where=container_id)
+    with map_errors(msgspec.MsgspecError, Internal, f"the monitor said {line[:200]!r}", where=container_id):
+        answer = msgspec.json.decode(line, type=dict[str, int | str])
+    pid = answer.get("pid", answer.get("data", -1))
+    if isinstance(pid, int) and pid > 0:
+        return pid
+    message = runtime_message(str(answer.get("message", "")))
+    raise Internal(message or "the runtime failed without a word", where=container_id)
+
+
+_LOGFMT = re.compile(r'level=(?:error|fatal) msg="((?:[^"\\]|\\.)*)"')
+
+
+def runtime_message(text: str) -> str:
+    """What crun or runc complained of, freed from time stamps and log levels; the last message counts."""
+    found = _LOGFMT.findall(text)
+    if found:
+        return str(found[-1]).replace('\\"', '"').replace("\\\\", "\\")
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+async def _read_line(fd: int, timeout: float) -> bytes:
+    """Everything up to a newline or the end of the pipe; closes it."""
+    loop = asyncio.get_running_loop()
+    os.set_blocking(fd, False)
+    data = bytearray()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def readable() -> None:
+        try:
+            chunk = os.read(fd, 65536)
+        except BlockingIOError:
+            return
+        data.extend(chunk)
+        if (not chunk or b"\n" in chunk or data.rstrip().endswith(b"}")) and not done.done():
+            done.set_result(None)
+
+    loop.add_reader(fd, readable)
+    try:
+        await asyncio.wait_for(done, timeout)
+    except TimeoutError as e:
+        raise Internal(f"the monitor did not answer within {timeout:g} s") from e
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+    return bytes(data)
+
+
+def pid_file(bundle: str) -> str:
+    """Where the container's pid stands."""
+    return os.path.join(bundle, "pidfile")
+
+
+def _control(bundle: str, words: tuple[int, int, int]) -> None:
+    path = os.path.join(bundle, "ctl")
+    try:
+        # Non-blocking: without a reader (the monitor is gone) open fails with ENXIO instead of waiting for ever.
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as e:
+        if e.errno in (errno.ENXIO, errno.ENOENT):
+            raise FailedPrecondition("the container has no monitor any more", where=bundle) from e
+        raise Internal("cannot reach the monitor", where=path) from e
+    try:
+        with map_errors(OSError, Internal, "cannot reach the monitor", where=path):
+            os.write(fd, b"%d %d %d\n" % words)
+    finally:
+        os.close(fd)
+
+
+def resize(bundle: str, width: int, height: int) -> None:
+    """Resize the container's terminal, in characters. Raises FailedPrecondition when the monitor is gone."""
+    _control(bundle, (_RESIZE, height, width))
+
+
+async def reopen_log(bundle: str, log_path: str, *, timeout: float = 10.0) -> None:
+    """Have conmon open `log_path` anew; returns when the file is there.
+
+    Raises FailedPrecondition when the monitor is gone, and then creates no file.
+    """
+    _control(bundle, (_REOPEN, 0, 0))
+    deadline = asyncio.get_running_loop().time() + timeout
+    # conmon gives no answer; it creates the file when the old one was renamed, and keeps it otherwise.
+    while _inode(log_path) is None:
+        if asyncio.get_running_loop().time() > deadline:
+            raise Internal("the monitor did not reopen the log", where=log_path)
+        await asyncio.sleep(0.005)
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None

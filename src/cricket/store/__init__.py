@@ -1,0 +1,1 @@
+"""Durable records of sandboxes and containers, answered from memory."""
