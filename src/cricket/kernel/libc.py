@@ -10,6 +10,7 @@ _libc.syscall.restype = ctypes.c_long
 
 # Numbers of the system calls that libc does not wrap; the new mount API has the same numbers on every architecture.
 SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_FSOPEN, SYS_FSCONFIG, SYS_FSMOUNT = 428, 429, 430, 431, 432
+SYS_OPENAT2 = 437
 SYS_MOUNT_SETATTR = 442
 
 
@@ -55,6 +56,11 @@ def sethostname(name: str) -> None:
     """sethostname(2), in the UTS namespace of the calling thread."""
     raw = name.encode()
     check(_libc.sethostname(raw, ctypes.c_size_t(len(raw))), "sethostname")
+
+
+def syncfs(fd: int) -> None:
+    """syncfs(2): write out everything of the file system that `fd` is on."""
+    check(_libc.syncfs(ctypes.c_int(fd)), "syncfs")
 
 
 def buffer(*words: int) -> bytes:

@@ -1,0 +1,180 @@
+"""File operations that stay below a root directory whatever the tree below it says.
+
+The tree may be hostile: symlinks in it point anywhere, directories have any depth. Symlinks are resolved as chroot(2)
+would: "/" and ".." at the top mean the root directory. Paths are bytes or str; relative to the root, leading slashes
+are ignored. Nothing here follows /proc magic links.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from cricket.kernel import libc
+
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_IN_ROOT = 0x02, 0x04, 0x10
+_MAX_LINKS = 40
+_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_root(path: str) -> int:
+    """A descriptor of the root directory itself; the path to it is trusted. Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def open_in_root(root_fd: int, path: str | bytes, flags: int, mode: int = 0, *, symlinks: bool = True) -> int:
+    """openat2(2) with RESOLVE_IN_ROOT: open `path` as a process with that root directory would.
+
+    With `symlinks=False` a symlink anywhere in the path is an error (ELOOP). Raises OSError. Linux 5.6.
+    """
+    raw = os.fsencode(path).lstrip(b"/") or b"."
+    resolve = _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS | (0 if symlinks else _RESOLVE_NO_SYMLINKS)
+    how = libc.buffer(flags | os.O_CLOEXEC, mode, resolve)
+    for attempt in range(20):
+        try:
+            return libc.syscall(libc.SYS_OPENAT2, root_fd, raw, how, len(how), what="openat2", path=os.fsdecode(path))
+        except OSError as e:
+            # EAGAIN: something was renamed on the way of a "..".
+            if e.errno not in (errno.EAGAIN, errno.EINTR) or attempt == 19:
+                raise
+    raise AssertionError("unreachable")
+
+
+def read_in_root(root: str, path: str | bytes, limit: int = 1 << 20) -> bytes:
+    """The first `limit` bytes of a regular file below `root`. Raises OSError (EINVAL when it is no regular file)."""
+    root_fd = open_root(root)
+    try:
+        fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    finally:
+        os.close(root_fd)
+    with open(fd, "rb") as f:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fsdecode(path))
+        return f.read(limit)
+
+
+def make_dirs(root_fd: int, path: str | bytes, mode: int = 0o755) -> int:
+    """Open the directory `path` below the root, making what is missing, also where a symlink on the way points.
+
+    Returns a descriptor. Raises OSError: ENOTDIR when something on the way is no directory, ELOOP.
+    """
+    todo = [c for c in reversed(os.fsencode(path).split(b"/")) if c not in (b"", b".")]
+    fds, links = [os.dup(root_fd)], 0
+    try:
+        while todo:
+            name = todo.pop()
+            if name == b"..":
+                if len(fds) > 1:
+                    os.close(fds.pop())
+                continue
+            try:
+                fds.append(_enter(fds[-1], name, mode))
+                continue
+            except OSError as e:
+                if e.errno not in (errno.ENOTDIR, errno.ELOOP):
+                    raise
+            target = _read_link(fds[-1], name)
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, "too many symbolic links", os.fsdecode(path))
+            if target.startswith(b"/"):
+                while len(fds) > 1:
+                    os.close(fds.pop())
+            todo += [c for c in reversed(target.split(b"/")) if c not in (b"", b".")]
+        return fds.pop()
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _enter(parent: int, name: bytes, mode: int) -> int:
+    try:
+        return os.open(name, _DIR, dir_fd=parent)
+    except FileNotFoundError:
+        try:
+            os.mkdir(name, mode, dir_fd=parent)
+        except FileExistsError:
+            pass
+        return os.open(name, _DIR, dir_fd=parent)
+
+
+def _read_link(parent: int, name: bytes) -> bytes:
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError as e:
+        if e.errno == errno.EINVAL:
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fsdecode(name)) from None
+        raise
+
+
+def remove_tree(name: str | bytes, dir_fd: int | None = None) -> None:
+    """Remove a file or tree of any depth without following symlinks; what is missing is no error.
+
+    Needs three descriptors whatever the depth. Raises OSError (EBUSY: something is mounted in it).
+    """
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+        return
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        pass  # PermissionError is what POSIX, and some file systems, say of a directory
+    try:
+        fd = os.open(name, _DIR, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return
+    _empty(fd)
+    os.rmdir(name, dir_fd=dir_fd)
+
+
+def _empty(fd: int) -> None:
+    """Remove everything below the directory `fd`, and close it."""
+    names: list[str] = []
+    identities: list[tuple[int, int]] = []
+    try:
+        while True:
+            below = _unlink_files(fd)
+            if below is not None:
+                info = os.fstat(fd)
+                identities.append((info.st_dev, info.st_ino))
+                names.append(below)
+                fd = _swap(fd, os.open(below, _DIR, dir_fd=fd))
+            elif names:
+                fd = _swap(fd, os.open("..", _DIR, dir_fd=fd))
+                info = os.fstat(fd)
+                if (info.st_dev, info.st_ino) != identities.pop():
+                    raise OSError(errno.EBUSY, "a directory was moved while it was being removed", names[-1])
+                os.rmdir(names.pop(), dir_fd=fd)
+            else:
+                return
+    finally:
+        os.close(fd)
+
+
+def _unlink_files(fd: int) -> str | None:
+    """Unlink what is no directory; the name of a directory that is left, or None when nothing is."""
+    with os.scandir(fd) as entries:
+        found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries]
+    below = None
+    for name, is_dir in found:
+        if is_dir:
+            try:
+                os.rmdir(name, dir_fd=fd)
+            except FileNotFoundError:
+                pass
+            except OSError as e:
+                if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                below = name
+        else:
+            try:
+                os.unlink(name, dir_fd=fd)
+            except FileNotFoundError:
+                pass
+    return below
+
+
+def _swap(old: int, new: int) -> int:
+    os.close(old)
+    return new
