@@ -1,0 +1,1 @@
+"""Generated from the sources in proto/; see scripts/gen_proto.py. Not edited by hand."""
