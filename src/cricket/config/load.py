@@ -91,15 +91,23 @@ def _who_set(key: str, sources: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """The source that set `key`; when none did, one that has its table, as that is where a missing key should go."""
     *parents, last = key.split(".")
     near = DEFAULT
-    for name, table in reversed(sources):
-        at: Any = table
-        for parent in parents:
-            at = at.get(parent) if isinstance(at, Mapping) else None
-        if isinstance(at, Mapping) and last in at:
+    for name, source in reversed(sources):
+        table = _table_at(source, parents)
+        if table is not None and last in table:
             return name
-        if isinstance(at, Mapping) and parents and near == DEFAULT:
+        if table is not None and parents and near == DEFAULT:
             near = name
     return near
+
+
+def _table_at(source: Mapping[str, Any], parents: Sequence[str]) -> Mapping[str, Any] | None:
+    at = source
+    for parent in parents:
+        below = at.get(parent)
+        if not isinstance(below, Mapping):
+            return None
+        at = below
+    return at
 
 
 def _short(name: str, path: str) -> str:
