@@ -91,7 +91,7 @@ def _who_set(key: str, sources: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """The source that set `key`; when none did, one that has its table, as that is where a missing key should go."""
     *parents, last = key.split(".")
     near = DEFAULT
-    for name, source in reversed(sources):
+    for name, source in sources[::-1]:
         table = _table_at(source, parents)
         if table is not None and last in table:
             return name
