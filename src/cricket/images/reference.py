@@ -105,7 +105,9 @@ def parse_digest(text: str) -> tuple[str, str]:
 
 
 def _bad(what: str, text: str) -> InvalidArgument:
-    return InvalidArgument(f"invalid image reference: {what}", where=text if len(text) <= _TEXT_MAX else text[:100] + "...")
+    return InvalidArgument(
+        f"invalid image reference: {what}", where=text if len(text) <= _TEXT_MAX else text[:100] + "..."
+    )
 
 
 def _check_whole(text: str) -> None:

@@ -98,6 +98,4 @@ def registry_endpoint(reference: Reference, why: str, *, insecure: bool = False,
     fallback = insecure or (local and port not in ("", "80", "443"))
     if tls is None:
         tls = Tls(verify=not (insecure or local))
-    return Endpoint(
-        f"{scheme}://{host}/v2", reference.path, why, tls=tls, http_fallback=fallback and scheme == "https"
-    )
+    return Endpoint(f"{scheme}://{host}/v2", reference.path, why, tls=tls, http_fallback=fallback and scheme == "https")

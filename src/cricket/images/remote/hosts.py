@@ -101,9 +101,7 @@ def _default_server(table: Table, reference: Reference, why: str) -> Endpoint:
     verify = table.flag("skip_verify")
     local = is_loopback(reference.domain)
     _capabilities(table)  # validated, but containerd gives the registry itself all of them
-    endpoint = registry_endpoint(
-        reference, why, tls=_tls(table, skip=bool(verify) if verify is not None else local)
-    )
+    endpoint = registry_endpoint(reference, why, tls=_tls(table, skip=bool(verify) if verify is not None else local))
     timeout = _duration(table, "dial_timeout", DIAL_TIMEOUT)
     return msgspec.structs.replace(endpoint, headers=_headers(table), dial_timeout=timeout)
 
