@@ -1,0 +1,61 @@
+"""ADD: attach a sandbox to a network (CNI SPEC section 3, "Adding an attachment")."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from cricket.errors import CricketError
+from cricket.network import cache, result
+from cricket.network.attachment import Attachment, request
+from cricket.network.conf import NetworkConf
+from cricket.network.detach import detach_with
+from cricket.network.plugin import PluginFailed, Plugins
+from cricket.network.result import Json
+
+log = logging.getLogger(__name__)
+
+
+async def attach(conf: NetworkConf, attachment: Attachment, plugins: Plugins, cache_dir: str) -> Json:
+    """Run the chain; returns the last plugin's result, which is cached durably by then.
+
+    When a plugin fails, or the caller is cancelled, DEL runs over the whole chain before this returns; should that
+    fail too, the cached intent stays, so that a later teardown or GC tries again. Raises CricketError kinds.
+    """
+    attachment.check()
+    for plugin_type in conf.plugin_types():
+        plugins.get(plugin_type)  # before any effect: is all of it installed?
+    await asyncio.to_thread(cache.write, cache_dir, conf, attachment, None, durable=False)
+    try:
+        answer = await _chain(conf, attachment, plugins)
+        await asyncio.to_thread(cache.write, cache_dir, conf, attachment, answer, durable=True)
+        return answer
+    except BaseException:
+        await _undo(conf, attachment, plugins, cache_dir)
+        raise
+
+
+async def _chain(conf: NetworkConf, attachment: Attachment, plugins: Plugins) -> Json:
+    previous: Json | None = None
+    for plugin in conf.plugins:
+        name = str(plugin["type"])
+        net_conf = request(conf, plugin, attachment=attachment, previous=previous)
+        answer = await plugins.get(name).invoke("ADD", net_conf, attachment)
+        try:
+            previous = result.check(answer, conf.version)
+        except CricketError as e:
+            raise PluginFailed(name, "ADD", 6, "its answer is not a CNI result", str(e)) from e
+    return previous or {}
+
+
+async def _undo(conf: NetworkConf, attachment: Attachment, plugins: Plugins, cache_dir: str) -> None:
+    """DEL over the chain to its end, however often the caller is cancelled meanwhile."""
+    task = asyncio.ensure_future(detach_with(conf, attachment, None, plugins, cache_dir))
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            continue  # the cancellation goes on when the cleanup is done: the caller raises again
+    error = task.exception()
+    if error is not None:
+        log.warning("network %s: cleanup after a failed ADD of %s: %s", conf.name, attachment.container_id, error)
