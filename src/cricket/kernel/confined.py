@@ -130,49 +130,62 @@ def remove_tree(name: str | bytes, dir_fd: int | None = None) -> None:
 
 def _empty(fd: int) -> None:
     """Remove everything below the directory `fd`, and close it."""
-    names: list[str] = []
-    identities: list[tuple[int, int]] = []
+    # For each directory on the way down: its name, its identity, and the directories in it that are still to do.
+    way: list[tuple[str, tuple[int, int], list[str]]] = []
     try:
+        todo = _unlink_files(fd)
         while True:
-            below = _unlink_files(fd)
-            if below is not None:
-                info = os.fstat(fd)
-                identities.append((info.st_dev, info.st_ino))
-                names.append(below)
-                fd = _swap(fd, os.open(below, _DIR, dir_fd=fd))
-            elif names:
+            if todo:
+                name = todo.pop()
+                if _rmdir(name, fd):
+                    continue
+                way.append((name, _identity(fd), todo))
+                fd = _swap(fd, os.open(name, _DIR, dir_fd=fd))
+                todo = _unlink_files(fd)
+            elif way:
+                name, identity, todo = way.pop()
                 fd = _swap(fd, os.open("..", _DIR, dir_fd=fd))
-                info = os.fstat(fd)
-                if (info.st_dev, info.st_ino) != identities.pop():
-                    raise OSError(errno.EBUSY, "a directory was moved while it was being removed", names[-1])
-                os.rmdir(names.pop(), dir_fd=fd)
+                if _identity(fd) != identity:
+                    raise OSError(errno.EBUSY, "a directory was moved while it was being removed", name)
+                os.rmdir(name, dir_fd=fd)
             else:
                 return
     finally:
         os.close(fd)
 
 
-def _unlink_files(fd: int) -> str | None:
-    """Unlink what is no directory; the name of a directory that is left, or None when nothing is."""
+def _unlink_files(fd: int) -> list[str]:
+    """Unlink what is no directory; the names of the directories."""
+    dirs = []
     with os.scandir(fd) as entries:
         found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries]
-    below = None
     for name, is_dir in found:
         if is_dir:
-            try:
-                os.rmdir(name, dir_fd=fd)
-            except FileNotFoundError:
-                pass
-            except OSError as e:
-                if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                below = name
+            dirs.append(name)
         else:
             try:
                 os.unlink(name, dir_fd=fd)
             except FileNotFoundError:
                 pass
-    return below
+    return dirs
+
+
+def _rmdir(name: str, dir_fd: int) -> bool:
+    """Remove a directory that is empty or gone; False when there is something in it."""
+    try:
+        os.rmdir(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        pass
+    except OSError as e:
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    info = os.fstat(fd)
+    return info.st_dev, info.st_ino
 
 
 def _swap(old: int, new: int) -> int:
