@@ -21,7 +21,7 @@ def kill_all(layout: Layout, path: str, timeout: float = 5.0) -> None:
     """SIGKILL all processes of the cgroup and those below it, and wait until they are gone. Idempotent.
 
     A cgroup that is missing or empty is no error. Blocks up to `timeout` seconds: call it in a thread. Raises
-    DeadlineExceeded, naming some of the processes, when some remain (a zombie leaves its cgroup only when reaped).
+    DeadlineExceeded, naming some of the processes, when some remain; zombies do not count.
     """
     deadline = time.monotonic() + timeout
     pause = _FIRST_PAUSE
@@ -34,7 +34,7 @@ def kill_all(layout: Layout, path: str, timeout: float = 5.0) -> None:
             raise DeadlineExceeded(
                 "processes survive SIGKILL",
                 where=f"{path}: {some}",
-                todo="They wait in the kernel, or nobody reaps them",
+                todo="They wait in the kernel, perhaps for a disk or a network file system",
             )
         if not _kill_by_file(layout, path):
             _kill_frozen(layout, path)
