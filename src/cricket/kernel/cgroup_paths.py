@@ -1,19 +1,18 @@
-"""Where cgroups are: the host's hierarchies, and the way from an OCI cgroupsPath to a directory in each of them.
+"""Where cgroups are: the host's hierarchies, and the directory of a cgroup in each of them.
 
 A cgroup is named by its path from the root of the hierarchies ("/kubepods/pod1/abc"), the same with both drivers: with
-the systemd driver the path is made of slices and a scope.
+the systemd driver the path is made of slices and a scope. `cricket.oci.cgroup` makes these paths.
 """
 
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
 
-from cricket.errors import FailedPrecondition, InvalidArgument
+from cricket.errors import FailedPrecondition
 from cricket.kernel import mountinfo
 from cricket.types.node import CgroupDriver
 
@@ -71,59 +70,6 @@ def default_driver() -> CgroupDriver:
     return CgroupDriver.SYSTEMD if os.path.isdir("/run/systemd/system") else CgroupDriver.CGROUPFS
 
 
-def parent_path(driver: CgroupDriver, cgroup_parent: str) -> str:
-    """The cgroup of a pod from CRI `cgroup_parent`; "" stays "" (the pod has no cgroup of its own).
-
-    With the systemd driver the kubelet sends a path whose last element is the slice. Raises InvalidArgument.
-    """
-    if not cgroup_parent:
-        return ""
-    if driver is CgroupDriver.SYSTEMD:
-        return expand_slice(posixpath.basename(cgroup_parent.rstrip("/")))
-    return _clean(cgroup_parent)
-
-
-def container_path(driver: CgroupDriver, cgroup_parent: str, prefix: str, container_id: str) -> tuple[str, str]:
-    """The OCI `linux.cgroupsPath` of a container, and the cgroup that the runtime makes of it.
-
-    Without a parent the cgroup is below /cricket (cgroupfs) or system.slice. Raises InvalidArgument.
-    """
-    if driver is CgroupDriver.SYSTEMD:
-        parent = posixpath.basename(cgroup_parent.rstrip("/")) or "system.slice"
-        oci = f"{parent}:{prefix}:{container_id}"
-    else:
-        oci = f"{_clean(cgroup_parent or f'/{prefix}')}/{container_id}"
-    return oci, expand(driver, oci)
-
-
-def expand(driver: CgroupDriver, cgroups_path: str) -> str:
-    """The cgroup that a runtime makes of an OCI cgroupsPath (systemd: "slice:prefix:name"). Raises InvalidArgument."""
-    if driver is not CgroupDriver.SYSTEMD:
-        return _clean(cgroups_path)
-    parts = cgroups_path.split(":")
-    if len(parts) != 3 or not parts[2] or "/" in parts[1] + parts[2]:
-        raise InvalidArgument("a cgroup path for systemd should be slice:prefix:name", where=cgroups_path)
-    slice_, prefix, name = parts
-    scope = name if name.endswith(".slice") else f"{prefix}-{name}.scope" if prefix else f"{name}.scope"
-    return f"{expand_slice(slice_ or 'system.slice')}/{scope}"
-
-
-def expand_slice(name: str) -> str:
-    """The cgroup of a slice (systemd.slice(5)): "a-b.slice" is /a.slice/a-b.slice, "-.slice" the root, "".
-
-    Raises InvalidArgument.
-    """
-    stem = name.removesuffix(".slice")
-    if stem == name or "/" in name or not stem:
-        raise InvalidArgument("not the name of a slice", where=name, todo="With the systemd driver it ends in .slice")
-    if stem == "-":
-        return ""
-    parts = stem.split("-")
-    if not all(parts):
-        raise InvalidArgument("a slice's name must not begin or end with a dash or hold two in a row", where=name)
-    return "".join(f"/{'-'.join(parts[: count + 1])}.slice" for count in range(len(parts)))
-
-
 def of_process(pid: int, proc: str = "/proc") -> Mapping[str, str] | None:
     """The cgroup of a process by controller (UNIFIED: v2), as its /proc file says; None when it has gone."""
     try:
@@ -137,10 +83,3 @@ def of_process(pid: int, proc: str = "/proc") -> Mapping[str, str] | None:
         for controller in controllers.split(","):
             found[controller] = "" if path == "/" else path
     return found
-
-
-def _clean(path: str) -> str:
-    if "\0" in path or ".." in path.split("/"):
-        raise InvalidArgument("a cgroup path must not climb", where=path)
-    clean = posixpath.normpath("/" + path.lstrip("/"))
-    return "" if clean == "/" else clean

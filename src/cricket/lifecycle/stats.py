@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from cricket.errors import CricketError, InvalidArgument
-from cricket.kernel.cgroup_paths import Layout, parent_path
+from cricket.kernel.cgroup_paths import Layout
 from cricket.kernel.cgroup_read import Reading, read
 from cricket.lifecycle.stats_sum import add_up
+from cricket.oci.cgroup import parent_dir
 from cricket.types.container import Container, ContainerState
 from cricket.types.image import FsUsage
 from cricket.types.node import CgroupDriver
@@ -187,7 +188,7 @@ class _Readings(msgspec.Struct):
 def own_cgroup(driver: CgroupDriver, sandbox: Sandbox) -> str:
     """The pod's own cgroup, "" when it has none: a parent without the pod's uid in its name may be shared by many."""
     try:
-        path = parent_path(driver, sandbox.config.cgroup_parent)
+        path = parent_dir(sandbox.config.cgroup_parent, driver)
     except InvalidArgument:
         return ""
     uid = sandbox.config.metadata.uid
