@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from types import TracebackType
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -47,8 +46,8 @@ class Reply:
         self.url = url
         self.redirected = False
         self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self.where = f"{_without_query(url)}"
+        self.headers = response.headers
+        self.where = _without_query(url)
 
     @property
     def length(self) -> int | None:
@@ -68,7 +67,7 @@ class Reply:
             if response.length < len(view):
                 view = view[: response.length]
             # One read from the socket: what has come counts as progress and is not lost when the next read fails.
-            read = response.fp.readinto1(view) if view else 0  # type: ignore[attr-defined]  # it is a BufferedReader
+            read = response.fp.readinto1(view) if view else 0
             response.length -= read
             return int(read)
 

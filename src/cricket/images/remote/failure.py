@@ -6,8 +6,8 @@ import contextlib
 import email.utils
 import json
 import time
-from collections.abc import Iterator, Mapping
-from http.client import HTTPException
+from collections.abc import Iterator
+from http.client import HTTPException, HTTPMessage
 
 from cricket.errors import (
     CricketError,
@@ -34,7 +34,7 @@ class Overloaded(RegistryUnavailable):
     retry_after = 0.0
 
 
-def status_error(status: int, headers: Mapping[str, str], body: bytes, where: str) -> CricketError:
+def status_error(status: int, headers: HTTPMessage, body: bytes, where: str) -> CricketError:
     """The error for a status that is no success. `where` is the method and URL without secrets."""
     said = _said(body)
     tail = f": {said}" if said else ""
@@ -98,7 +98,7 @@ def _said(body: bytes) -> str:
         return "" if "<" in text else clean(text)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
+def _retry_after(headers: HTTPMessage) -> float:
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal() and len(value) < 10:
         return float(value)
