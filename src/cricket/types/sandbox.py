@@ -104,7 +104,8 @@ class Sandbox(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record of a sandbox, as persisted.
 
     `created_at` is in Unix nanoseconds; `ips` are textual addresses, the primary first; `netns` is the pin's path or ""
-    for the host's network; `boot_id` is the kernel boot in which it ran; `init_pid` is 0 when it needs no init.
+    for the host's network; `boot_id` is the kernel boot in which it ran; `init_pid` is 0 when it needs no init;
+    `handler` is what the request said, `runtime` the handler that this meant when the sandbox was made.
     """
 
     id: str
@@ -113,6 +114,7 @@ class Sandbox(msgspec.Struct, frozen=True, omit_defaults=True):
     state: SandboxState
     created_at: int
     boot_id: str
+    runtime: str = ""
     ips: tuple[str, ...] = ()
     netns: str = ""
     init_pid: int = 0
@@ -125,3 +127,7 @@ class Sandbox(msgspec.Struct, frozen=True, omit_defaults=True):
         if to is None:
             raise FailedPrecondition(f"a sandbox that is {self.state} cannot take the event {event}", where=self.id)
         return msgspec.structs.replace(self, state=to, **changes)
+
+    def with_network(self, netns: str, ips: tuple[str, ...]) -> Sandbox:
+        """The record with its network attachment."""
+        return msgspec.structs.replace(self, netns=netns, ips=ips)

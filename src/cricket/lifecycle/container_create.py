@@ -1,0 +1,118 @@
+"""CreateContainer."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from cricket.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from cricket.kernel.effects import effect
+from cricket.lifecycle import checkpoint_restore, container_purge, container_spec
+from cricket.lifecycle.clock import new_id, now
+from cricket.lifecycle.parts import Parts
+from cricket.lifecycle.undo import Undo
+from cricket.oci.bundle import write_bundle
+from cricket.oci.cgroup import cgroup_dir
+from cricket.oci.signals import stop_signal
+from cricket.types.container import Container, ContainerConfig, ContainerEvent, ContainerState
+from cricket.types.event import EventType
+from cricket.types.image import Image
+from cricket.types.sandbox import Sandbox, SandboxConfig, SandboxState
+from cricket.types.stage import concerns, stage
+
+
+async def create(e: Parts, sandbox_id: str, config: ContainerConfig, sandbox_config: SandboxConfig | None) -> str:
+    """Create a container in a ready sandbox; a retry joins the first attempt or gets its result.
+
+    `sandbox_config` repeats what RunPodSandbox was given; the record of the sandbox counts.
+    """
+    box = e.store.sandbox(sandbox_id)
+    return await e.ops.join(("container", box.id, config.metadata.key("")), lambda: _create(e, box.id, config))
+
+
+async def _create(e: Parts, sandbox_id: str, config: ContainerConfig) -> str:
+    box = _ready(e, sandbox_id)
+    existing = e.store.container_named(box.id, config.metadata.key(""))
+    if existing is not None:
+        if existing.state in (ContainerState.CREATED, ContainerState.RUNNING):
+            return existing.id
+        raise AlreadyExists(
+            f"a container of this name and attempt exists and is {existing.state}",
+            where=existing.id,
+            todo="Remove it, or raise metadata.attempt.",
+        )
+    restored = await checkpoint_restore.recognise(e, config)
+    if restored is not None:
+        config = restored.config
+    image = _image(e, config.image)
+    container = _record(e, box, config, image)
+    concerns(container.id)
+    async with e.locks.hold(container.id), Undo() as undo:
+        undo.push("remove the container", lambda: container_purge.purge(e, container.id))
+        e.store.put(container)
+        if restored is not None:
+            container = await checkpoint_restore.prepare(e, container, restored)
+        container = await _build(e, box, container, image)
+        # StopPodSandbox may have come in between; it must not leave a container behind that can be started.
+        _ready(e, sandbox_id)
+        e.store.put(container.fire(ContainerEvent.CREATED))
+        undo.commit()
+    e.events.publish(container.id, box.id, EventType.CREATED)
+    return container.id
+
+
+def _ready(e: Parts, sandbox_id: str) -> Sandbox:
+    box = e.store.sandboxes.get(sandbox_id)
+    if box is None:
+        raise NotFound("no such sandbox", where=sandbox_id)
+    if box.state is not SandboxState.READY:
+        raise FailedPrecondition(f"the sandbox is {box.state}, not ready", where=sandbox_id)
+    return box
+
+
+def _image(e: Parts, name: str) -> Image:
+    if not name:
+        raise InvalidArgument("no image is given", where="config.image.image")
+    image = e.images.find(name)
+    if image is None:
+        raise NotFound("the image is not present", where=name, todo="Pull it first.")
+    return image
+
+
+def _record(e: Parts, box: Sandbox, config: ContainerConfig, image: Image) -> Container:
+    container_id = new_id()
+    log_path = ""
+    if config.log_path and box.config.log_directory:
+        log_path = os.path.join(box.config.log_directory, config.log_path)
+        inside = os.path.normpath(log_path).startswith(os.path.normpath(box.config.log_directory) + "/")
+        if "\0" in log_path or not inside:
+            raise InvalidArgument("log_path leads out of the sandbox's log directory", where=config.log_path)
+    return Container(
+        id=container_id,
+        sandbox_id=box.id,
+        config=config,
+        state=ContainerState.CREATING,
+        created_at=now(),
+        image_id=image.id,
+        image_ref=image.digests[0] if image.digests else image.id,
+        handler=box.runtime,
+        log_path=log_path,
+        resources=config.resources,
+        stop_signal=stop_signal(config.stop_signal, image.config.stop_signal),
+        cgroup=cgroup_dir(box.config.cgroup_parent, container_id, e.handlers.cgroup_driver),
+        boot_id=e.boot_id,
+    )
+
+
+async def _build(e: Parts, box: Sandbox, container: Container, image: Image) -> Container:
+    """Mount, generate the spec, let plugins change it, write the bundle; the record with what was learnt."""
+    with stage("root file system and spec", container.id):
+        spec, container = await container_spec.build(e, box, container, image)
+    if e.nri.active:
+        with stage("NRI plugins", container.id):
+            spec, updates = await e.nri.create_container(box, container, spec)
+        await container_spec.apply_updates(e, updates)
+    write_bundle(e.layout.bundle(container.id), spec)
+    effect("write bundle")
+    return msgspec.structs.replace(container)

@@ -1,0 +1,35 @@
+"""Giving back what a container's process had: the runtime's state, the cgroup, the mounts. By id, idempotent."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cricket.kernel import cgroup_kill, cgroup_read, cgroups, mounts
+from cricket.kernel.effects import effect
+from cricket.lifecycle.parts import Parts
+from cricket.types.container import Container
+from cricket.types.stage import stage
+
+
+async def release(e: Parts, container: Container) -> None:
+    """Delete the runtime's container, its cgroup, and unmount everything in its bundle. Raises what failed first."""
+    handler = e.handlers.of(container.handler)
+    with stage("runtime delete", container.id):
+        await handler.runtime.delete(container.id, force=True)
+    effect("runtime delete")
+    if container.cgroup:
+        await kill_cgroup(e, container)
+        await asyncio.to_thread(cgroups.remove, e.cgroups, container.cgroup)
+    mounts.unmount_below(e.layout.bundle(container.id))
+    effect("unmount bundle")
+
+
+def oom_killed(e: Parts, container: Container) -> bool:
+    """Whether the kernel has killed a process of the container for lack of memory (`oom_kill`, not `oom`)."""
+    return bool(container.cgroup) and cgroup_read.oom_kills(e.cgroups, container.cgroup) > 0
+
+
+async def kill_cgroup(e: Parts, container: Container) -> None:
+    """SIGKILL to every process in the container's cgroup. Idempotent."""
+    if container.cgroup:
+        await asyncio.to_thread(cgroup_kill.kill_all, e.cgroups, container.cgroup)

@@ -1,0 +1,153 @@
+"""A command running in a container: the runtime's `exec` in the foreground, with its streams in our hands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import struct
+import termios
+import tty
+
+from cricket.kernel.files import remove_file
+from cricket.kernel.process import Child
+from cricket.types.streams import STDERR, STDOUT
+
+_CHUNK = 65536
+_DRAIN = 2.0  # seconds for which output is still read after the exit: a grandchild may hold the pipes for ever
+
+
+class Streams:
+    """Our ends of the command's streams; -1 where there is none. With a terminal all are the same descriptor."""
+
+    def __init__(self, stdin: int, stdout: int, stderr: int, *, terminal: bool) -> None:
+        self.stdin, self.stdout, self.stderr, self.terminal = stdin, stdout, stderr, terminal
+        for fd in {stdin, stdout, stderr} - {-1}:
+            os.set_blocking(fd, False)
+
+
+def open_terminal() -> tuple[int, int]:
+    """A raw pseudo-terminal as (our end, the runtime's end): the container's own terminal does the cooking."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    return ours, theirs
+
+
+class ExecProcess:
+    """Satisfies `cricket.types.streams.Process`."""
+
+    def __init__(self, child: Child, streams: Streams, pid_file: str, files: tuple[str, ...]) -> None:
+        self._child, self._streams, self._pid_file, self._files = child, streams, pid_file, files
+        self._outputs = {fd: which for fd, which in ((streams.stdout, STDOUT), (streams.stderr, STDERR)) if fd >= 0}
+        self._exit = asyncio.ensure_future(self._finish())
+        self._deadline: float | None = None
+
+    async def _finish(self) -> int:
+        code = await self._child.wait()
+        self._deadline = asyncio.get_running_loop().time() + _DRAIN
+        for path in self._files:
+            remove_file(path)
+        return code
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """The next output; None when both streams have ended, or `_DRAIN` seconds after the exit."""
+        while self._outputs:
+            for fd in list(self._outputs):
+                try:
+                    data = os.read(fd, _CHUNK)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    data = b""  # EIO: the other end of the terminal is closed
+                if data:
+                    return self._outputs[fd], data
+                del self._outputs[fd]
+            if self._outputs and not await self._readable():
+                self._outputs.clear()
+        return None
+
+    async def _readable(self) -> bool:
+        """Wait until an output can be read; False when the time after the exit is over."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        fds = list(self._outputs)
+        for fd in fds:
+            loop.add_reader(fd, wake)
+        try:
+            if self._deadline is None:
+                await asyncio.wait((ready, self._exit), return_when=asyncio.FIRST_COMPLETED)
+                if ready.done():
+                    return True
+            left = max(0.0, (self._deadline or loop.time()) - loop.time())
+            await asyncio.wait((ready,), timeout=left)
+            return ready.done()
+        finally:
+            for fd in fds:
+                loop.remove_reader(fd)
+
+    async def write(self, data: bytes) -> None:
+        """Write to stdin, waiting while it is full; dropped when nobody reads."""
+        loop = asyncio.get_running_loop()
+        view = memoryview(data)
+        while view and self._streams.stdin >= 0:
+            try:
+                view = view[os.write(self._streams.stdin, view) :]
+            except BlockingIOError:
+                ready: asyncio.Future[None] = loop.create_future()
+                fd = self._streams.stdin
+                loop.add_writer(fd, lambda ready=ready: ready.done() or ready.set_result(None))
+                try:
+                    await asyncio.wait((ready, self._exit), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    loop.remove_writer(fd)
+                if self._exit.done():
+                    return
+            except OSError:
+                return
+
+    async def close_stdin(self) -> None:
+        """Half-close; a terminal gets an end-of-file character instead. Idempotent."""
+        if self._streams.stdin < 0:
+            return
+        if self._streams.terminal:
+            await self.write(b"\x04")
+        else:
+            os.close(self._streams.stdin)
+        self._streams.stdin = -1
+
+    async def resize(self, width: int, height: int) -> None:
+        """Resize the terminal; the runtime hears of it by SIGWINCH and resizes the container's."""
+        if self._streams.terminal and self._streams.stdout >= 0:
+            size = struct.pack("HHHH", height & 0xFFFF, width & 0xFFFF, 0, 0)
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self._streams.stdout, termios.TIOCSWINSZ, size)
+                self._child.kill(signal.SIGWINCH)
+
+    async def wait(self) -> int:
+        """The exit code, 128 + n for signal n."""
+        return await asyncio.shield(self._exit)
+
+    def kill(self) -> None:
+        """SIGKILL to the command with its process group (runtimes make it a session leader), then to the runtime."""
+        with contextlib.suppress(OSError, ValueError):
+            with open(self._pid_file, encoding="ascii") as f:
+                pid = int(f.read())
+            os.killpg(pid, signal.SIGKILL)
+        self._child.kill()
+
+    async def close(self) -> None:
+        """Kill it when it still runs, and close the streams. Idempotent."""
+        if self._child.running:
+            self.kill()
+        await self.wait()
+        for fd in {self._streams.stdin, self._streams.stdout, self._streams.stderr} - {-1}:
+            os.close(fd)
+        self._streams.stdin = self._streams.stdout = self._streams.stderr = -1
+        self._outputs.clear()

@@ -1,0 +1,131 @@
+"""What the verbs work with, put together once by the daemon. Plain attributes, no registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from cricket.config.model import Config
+from cricket.kernel import cgroup_paths
+from cricket.kernel.proc import boot_id
+from cricket.lifecycle.events import EventBus
+from cricket.lifecycle.handlers import Handlers
+from cricket.lifecycle.layout import Layout
+from cricket.lifecycle.operations import Locks, Operations
+from cricket.lifecycle.process_watch import ProcessWatch
+from cricket.lifecycle.stopping import Stopping
+from cricket.monitor.conmon import Conmon
+from cricket.monitor.exits import ExitWatch
+from cricket.oci.host import HostFacts
+from cricket.store.store import Store
+from cricket.types.container import Container
+from cricket.types.image import FsUsage, Image
+from cricket.types.mount import Mount
+from cricket.types.node import Condition
+from cricket.types.resources import Resources
+from cricket.types.sandbox import Sandbox, SandboxConfig
+
+Spec = dict[str, Any]
+
+
+class Images(Protocol):
+    """What containers need of the image store."""
+
+    def find(self, name: str) -> Image | None:
+        """By id, unique id prefix, tag or digest reference."""
+
+
+class Snapshots(Protocol):
+    """Root file systems by container id."""
+
+    def prepare(
+        self, key: str, chain_id: str, *, writable: bool = True, owner: tuple[int, int] | None = None
+    ) -> Mount:
+        """A writable root file system on top of an image. Idempotent."""
+
+    def view(self, key: str, chain_id: str) -> Mount:
+        """A read-only one. Idempotent."""
+
+    def remove(self, key: str) -> None:
+        """Remove it. Idempotent."""
+
+    def usage(self, key: str) -> FsUsage:
+        """Size of the writable layer."""
+
+
+class Attached(Protocol):
+    """What a network setup gave."""
+
+    @property
+    def ips(self) -> tuple[str, ...]:
+        """Addresses, the primary first."""
+
+
+class Network(Protocol):
+    """The pod network."""
+
+    async def setup(self, sandbox_id: str, netns: str, config: SandboxConfig) -> Attached:
+        """Attach a sandbox."""
+
+    async def teardown(self, sandbox_id: str, netns: str, config: SandboxConfig) -> None:
+        """Detach it. Idempotent; `netns` is "" when it is gone."""
+
+    def condition(self) -> Condition:
+        """NetworkReady or why not."""
+
+
+class Nri(Protocol):
+    """Node resource interface plugins; nothing is called unless `active`."""
+
+    @property
+    def active(self) -> bool:
+        """Whether any plugin is connected."""
+
+    async def run_sandbox(self, sandbox: Sandbox) -> None: ...  # noqa: D102 - named after the NRI events
+
+    async def stop_sandbox(self, sandbox: Sandbox) -> None: ...  # noqa: D102
+
+    async def remove_sandbox(self, sandbox: Sandbox) -> None: ...  # noqa: D102
+
+    async def create_container(
+        self, sandbox: Sandbox, container: Container, spec: Spec
+    ) -> tuple[Spec, Sequence[tuple[str, Resources]]]: ...  # noqa: D102
+
+    async def start_container(self, sandbox: Sandbox, container: Container) -> None: ...  # noqa: D102
+
+    async def update_container(
+        self, sandbox: Sandbox, container: Container, resources: Resources
+    ) -> tuple[Resources, Sequence[tuple[str, Resources]]]: ...  # noqa: D102
+
+    async def stop_container(
+        self, sandbox: Sandbox, container: Container
+    ) -> Sequence[tuple[str, Resources]]: ...  # noqa: D102
+
+    async def remove_container(self, sandbox: Sandbox, container: Container) -> None: ...  # noqa: D102
+
+
+class Parts:
+    """The engine's parts. `config` is replaced by a reload; everything else lives as long as the daemon."""
+
+    def __init__(
+        self,
+        config: Config,
+        layout: Layout,
+        store: Store,
+        images: Images,
+        snapshots: Snapshots,
+        network: Network,
+        nri: Nri,
+        handlers: Handlers,
+    ) -> None:
+        self.config, self.layout, self.store = config, layout, store
+        self.images, self.snapshots, self.network, self.nri = images, snapshots, network, nri
+        self.handlers = handlers
+        self.events, self.ops, self.locks = EventBus(), Operations(), Locks()
+        self.stopping: dict[str, Stopping] = {}
+        self.boot_id = boot_id()
+        self.cgroups = cgroup_paths.detect()
+        self.host = HostFacts.gather()
+        self.monitor = Conmon(config.monitor.path, layout.exits, log_size_max=config.monitor.log_size_max)
+        self.processes = ProcessWatch()
+        self.exits = ExitWatch(layout.exits, self.processes.exit_file)

@@ -1,0 +1,64 @@
+"""What a sandbox request must fulfil before anything is made."""
+
+from __future__ import annotations
+
+from cricket.errors import InvalidArgument, Unimplemented
+from cricket.lifecycle.handlers import Handler
+from cricket.lifecycle.parts import Parts
+from cricket.lifecycle.sandbox_files import SHM_SIZE
+from cricket.lifecycle.sandbox_namespaces import wanted
+from cricket.oci.cgroup import cgroups_path
+from cricket.oci.namespaces import check_user_namespace
+from cricket.oci.sysctls import check_sysctls
+from cricket.types.sandbox import Sandbox, SandboxConfig
+from cricket.types.security import NamespaceMode
+
+SHM_ANNOTATION = "io.kubernetes.cri-o.ShmSize"
+_UNITS = {"": 1, "k": 1000, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
+
+
+def check(e: Parts, config: SandboxConfig, handler: Handler) -> None:
+    """Raises InvalidArgument that names the field, Unimplemented for what the handler cannot do."""
+    security = config.security
+    options = security.namespaces
+    for name, mode in (("network", options.network), ("ipc", options.ipc)):
+        if mode not in (NamespaceMode.POD, NamespaceMode.NODE):
+            raise InvalidArgument(f"{mode.name} is not possible for a sandbox", where=f"namespace_options.{name}")
+    if options.pid is NamespaceMode.TARGET:
+        raise InvalidArgument("TARGET is not possible for a sandbox", where="namespace_options.pid")
+    if check_user_namespace(options.userns) is not None:
+        if options.network is NamespaceMode.NODE:
+            raise InvalidArgument("a pod with a user namespace cannot use the host's network", where="userns_options")
+        if not handler.features.user_namespaces:
+            raise Unimplemented(f"handler {handler.name} has no user namespaces", where="userns_options")
+    if security.run_as_group is not None and security.run_as_user is None:
+        raise InvalidArgument("run_as_group is set without run_as_user", where="security_context.run_as_group")
+    if len(config.hostname) > 64 or "\0" in config.hostname:
+        raise InvalidArgument("a hostname has at most 64 characters", where="hostname")
+    check_sysctls(config.sysctls, wanted(config))
+    cgroups_path(config.cgroup_parent, "id", e.handlers.cgroup_driver)
+
+
+def sysctls(e: Parts, config: SandboxConfig) -> dict[str, str]:
+    """The sysctls to set: the request's, and the defaults of the configuration for pods with their own network."""
+    result: dict[str, str] = {}
+    if config.security.namespaces.network is not NamespaceMode.NODE:
+        if e.config.security.unprivileged_ports:
+            result["net.ipv4.ip_unprivileged_port_start"] = "0"
+        userns = config.security.namespaces.userns
+        # The largest group id must be mapped, which it is not in a pod's user namespace.
+        if e.config.security.unprivileged_icmp and (userns is None or userns.mode is NamespaceMode.NODE):
+            result["net.ipv4.ping_group_range"] = "0 2147483647"
+    return {**result, **config.sysctls}
+
+
+def shm_size(e: Parts, box: Sandbox) -> int:
+    """Bytes of the pod's /dev/shm: 64 MiB, or the annotation that CRI-O knows. Raises InvalidArgument."""
+    text = box.config.annotations.get(SHM_ANNOTATION)
+    if text is None:
+        return SHM_SIZE
+    digits = text.rstrip("kKmMgGiI")
+    factor = _UNITS.get(text[len(digits) :].lower())
+    if factor is None or not digits.isdigit() or int(digits) * factor < 4096:
+        raise InvalidArgument(f"{text!r} is no size of shared memory", where=f"annotation {SHM_ANNOTATION}")
+    return int(digits) * factor

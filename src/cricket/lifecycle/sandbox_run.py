@@ -1,0 +1,98 @@
+"""RunPodSandbox."""
+
+from __future__ import annotations
+
+from cricket.errors import AlreadyExists, Unavailable
+from cricket.kernel.effects import effect
+from cricket.kernel.files import make_dir
+from cricket.lifecycle import sandbox_check, sandbox_files, sandbox_init, sandbox_namespaces, sandbox_purge
+from cricket.lifecycle.clock import new_id, now
+from cricket.lifecycle.parts import Parts
+from cricket.lifecycle.undo import Undo
+from cricket.types.event import EventType
+from cricket.types.sandbox import Sandbox, SandboxConfig, SandboxEvent, SandboxState
+from cricket.types.security import NamespaceMode
+from cricket.types.stage import concerns, stage
+
+
+async def run(e: Parts, config: SandboxConfig, handler: str) -> str:
+    """Create and start a sandbox; a retry joins the first attempt or gets its result (checklist 15)."""
+    return await e.ops.join(("sandbox", config.metadata.key), lambda: _run(e, config, handler))
+
+
+async def _run(e: Parts, config: SandboxConfig, handler: str) -> str:
+    runtime = e.handlers.resolve(handler)
+    sandbox_check.check(e, config, runtime)
+    if existing := _existing(e, config):
+        return existing
+    box = Sandbox(
+        id=new_id(),
+        config=config,
+        handler=handler,
+        runtime=runtime.name,
+        state=SandboxState.CREATING,
+        created_at=now(),
+        boot_id=e.boot_id,
+        resources=config.resources,
+        overhead=config.overhead,
+    )
+    concerns(box.id)
+    async with e.locks.hold(box.id), Undo() as undo:
+        undo.push("remove the sandbox", lambda: sandbox_purge.purge(e, box.id))
+        e.store.put(box)
+        box = await _start(e, box)
+        e.store.put(box.fire(SandboxEvent.STARTED))
+        undo.commit()
+    e.events.publish(box.id, box.id, EventType.CREATED)
+    e.events.publish(box.id, box.id, EventType.STARTED)
+    return box.id
+
+
+def _existing(e: Parts, config: SandboxConfig) -> str:
+    existing = e.store.sandbox_named(config.metadata.key)
+    if existing is None:
+        return ""
+    if existing.state is SandboxState.READY:
+        return existing.id
+    raise AlreadyExists(
+        f"a sandbox of this name and attempt exists and is {existing.state}",
+        where=existing.id,
+        todo="Remove it, or raise metadata.attempt.",
+    )
+
+
+async def _start(e: Parts, box: Sandbox) -> Sandbox:
+    """Give the sandbox what it needs, in order; the record with what was learnt on the way."""
+    make_dir(e.layout.sandbox(box.id), 0o711)
+    effect("make sandbox directory")
+    if box.config.log_directory:
+        make_dir(box.config.log_directory)
+    with stage("namespaces", box.id):
+        await sandbox_namespaces.pin(e.layout, box, sandbox_check.sysctls(e, box.config))
+    if box.config.security.namespaces.ipc is not NamespaceMode.NODE:
+        sandbox_files.mount_shm(e.layout, box, sandbox_check.shm_size(e, box))
+    box = await _attach_network(e, box)
+    sandbox_files.write_files(e.layout, box)
+    if box.config.security.namespaces.pid is NamespaceMode.POD:
+        with stage("sandbox init", box.id):
+            box = await sandbox_init.start(e, box)
+    if e.nri.active:
+        with stage("NRI plugins", box.id):
+            await e.nri.run_sandbox(box)
+    return box
+
+
+async def _attach_network(e: Parts, box: Sandbox) -> Sandbox:
+    if box.config.security.namespaces.network is NamespaceMode.NODE:
+        return box
+    condition = e.network.condition()
+    if not condition.status:
+        raise Unavailable(
+            "the pod network is not ready", where=condition.reason, todo=condition.message
+        )
+    netns = e.layout.pin(box.id, "net")
+    with stage("network setup", box.id):
+        result = await e.network.setup(box.id, netns, box.config)
+    effect("network setup")
+    # The addresses are in the record only with READY: until then removal goes by the id alone.
+    return box.with_network(netns, result.ips)
