@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -22,42 +23,61 @@ def disk_usage(path: str) -> FsUsage:
         raise NotFound("there is nothing to measure", where=path) from e
     except OSError as e:
         raise Internal("cannot measure a directory", where=path) from e
-    info = os.fstat(top)
-    used, seen, linked = info.st_blocks * 512, 1, set[int]()
-    pending = [top]
+    walk = _Walk(top)
     try:
-        while pending:
-            fd = pending.pop()
-            try:
-                size, count = _scan(fd, info.st_dev, linked, pending)
-                used, seen = used + size, seen + count
-            finally:
-                os.close(fd)
+        walk.run()
     finally:
-        for fd in pending:
-            os.close(fd)
-    return FsUsage(mountpoint=path, used_bytes=used, inodes=seen, timestamp=time.time_ns())
+        os.close(walk.fd)
+    return FsUsage(mountpoint=path, used_bytes=walk.used, inodes=walk.seen, timestamp=time.time_ns())
 
 
-def _scan(fd: int, device: int, linked: set[int], pending: list[int]) -> tuple[int, int]:
-    used = seen = 0
-    try:
-        with os.scandir(fd) as entries:
+class _Walk:
+    """Depth first with a single descriptor, so that no depth or width can use up the daemon's."""
+
+    def __init__(self, top: int) -> None:
+        info = os.fstat(top)
+        self.fd, self.used, self.seen = top, info.st_blocks * 512, 1
+        self._device, self._linked = info.st_dev, set[int]()
+
+    def run(self) -> None:
+        todo = self._scan()
+        way: list[tuple[int, list[str]]] = []
+        while todo or way:
+            try:
+                if todo:
+                    here = os.fstat(self.fd).st_ino
+                    self._move(todo.pop())
+                    way.append((here, todo))
+                    todo = self._scan()
+                else:
+                    inode, todo = way.pop()
+                    self._move("..")
+                    if os.fstat(self.fd).st_ino != inode:
+                        return  # moved while we were in it: what is left cannot be found again
+            except OSError:
+                continue  # it vanished, or was swapped for something else
+
+    def _move(self, name: str) -> None:
+        fd = os.open(name, _DIR, dir_fd=self.fd)
+        os.close(self.fd)
+        self.fd = fd
+
+    def _scan(self) -> list[str]:
+        below: list[str] = []
+        with contextlib.suppress(OSError), os.scandir(self.fd) as entries:
             for entry in entries:
                 try:
                     info = entry.stat(follow_symlinks=False)
-                    if info.st_dev != device:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(os.open(entry.name, _DIR, dir_fd=fd))
-                    elif info.st_nlink > 1:
-                        if info.st_ino in linked:
-                            continue
-                        linked.add(info.st_ino)
                 except OSError:
-                    continue  # it vanished, or was swapped for something else
-                used += info.st_blocks * 512
-                seen += 1
-    except OSError:
-        pass  # the directory itself vanished
-    return used, seen
+                    continue
+                if info.st_dev != self._device:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.name)
+                elif info.st_nlink > 1:
+                    if info.st_ino in self._linked:
+                        continue
+                    self._linked.add(info.st_ino)
+                self.used += info.st_blocks * 512
+                self.seen += 1
+        return below
