@@ -92,7 +92,10 @@ class Interface(msgspec.Struct, frozen=True):
 
 
 class Pids(msgspec.Struct, frozen=True):
-    """Processes and threads of a cgroup; `max_threads` None when unlimited."""
+    """Processes and threads of a cgroup; `max_threads` None when unlimited.
+
+    `open_files_limit` is the soft RLIMIT_NOFILE of the first process.
+    """
 
     timestamp: int
     processes: int
@@ -100,6 +103,24 @@ class Pids(msgspec.Struct, frozen=True):
     max_threads: int | None = None
     file_descriptors: int | None = None
     sockets: int | None = None
+    open_files_limit: int | None = None
+
+
+class HugetlbUsage(msgspec.Struct, frozen=True):
+    """Huge pages of one size ("2MB", as the kernel names the file) in bytes."""
+
+    page_size: str
+    usage: int
+    max_usage: int
+
+
+class FsCapacity(msgspec.Struct, frozen=True):
+    """The file system that holds a container's writable layer; `device` as in mountinfo ("/dev/vda1")."""
+
+    device: str
+    limit_bytes: int
+    inodes_total: int
+    inodes_free: int
 
 
 class ContainerUsage(msgspec.Struct, frozen=True):
@@ -111,6 +132,8 @@ class ContainerUsage(msgspec.Struct, frozen=True):
     io: Io | None = None
     pids: Pids | None = None
     writable_layer: FsUsage | None = None
+    fs: FsCapacity | None = None
+    hugetlb: tuple[HugetlbUsage, ...] = ()
 
 
 class SandboxUsage(msgspec.Struct, frozen=True):

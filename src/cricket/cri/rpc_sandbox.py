@@ -1,0 +1,72 @@
+"""RunPodSandbox to ListPodSandbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+from cricket._proto.cri import api_pb2 as pb
+from cricket.cri.convert_resources import resources_from
+from cricket.cri.convert_sandbox import sandbox_config_from
+from cricket.cri.fields import present, required
+from cricket.cri.filters import select_sandboxes
+from cricket.cri.framing import batches, framed
+from cricket.cri.servicer import Servicer
+
+_STATUS, _CONTAINERS = 1, 3
+"""Field numbers of PodSandboxStatusResponse."""
+
+
+class SandboxRpcs(Servicer):
+    """Pod sandboxes."""
+
+    async def RunPodSandbox(self, request: pb.RunPodSandboxRequest) -> pb.RunPodSandboxResponse:
+        """Create and start."""
+        config = sandbox_config_from(present(request, "config", "config"))
+        return pb.RunPodSandboxResponse(pod_sandbox_id=await self.engine.sandboxes.run(config, request.runtime_handler))
+
+    async def StopPodSandbox(self, request: pb.StopPodSandboxRequest) -> pb.StopPodSandboxResponse:
+        """Idempotent."""
+        await self.engine.sandboxes.stop(required(request.pod_sandbox_id, "pod_sandbox_id"))
+        return pb.StopPodSandboxResponse()
+
+    async def RemovePodSandbox(self, request: pb.RemovePodSandboxRequest) -> pb.RemovePodSandboxResponse:
+        """Idempotent."""
+        await self.engine.sandboxes.remove(required(request.pod_sandbox_id, "pod_sandbox_id"))
+        return pb.RemovePodSandboxResponse()
+
+    def PodSandboxStatus(self, request: pb.PodSandboxStatusRequest) -> bytes:
+        """The status with those of the containers, of one moment, which `timestamp` tells."""
+        box = self.views.sandbox(required(request.pod_sandbox_id, "pod_sandbox_id"))
+        info = self.engine.sandboxes.info(box.id) if request.verbose else {}
+        rest = pb.PodSandboxStatusResponse(info=info, timestamp=time.time_ns())
+        statuses = self.views.container_statuses
+        return b"".join(
+            (
+                framed(self.views.sandbox_statuses.payload(box), _STATUS),
+                rest.SerializeToString(),
+                *(framed(statuses.payload(c), _CONTAINERS) for c in self.views.containers_of(box.id)),
+            )
+        )
+
+    def ListPodSandbox(self, request: pb.ListPodSandboxRequest) -> bytes:
+        """The list in one message."""
+        return b"".join(self._sandbox_list(request.filter))
+
+    async def StreamPodSandboxes(self, request: pb.StreamPodSandboxesRequest) -> AsyncIterator[bytes]:
+        """The list in several messages."""
+        for batch in batches(self._sandbox_list(request.filter)):
+            yield batch
+
+    def _sandbox_list(self, wanted: pb.PodSandboxFilter) -> list[bytes]:
+        return self.views.sandbox_items.items(select_sandboxes(self.views.sandboxes(), wanted))
+
+    async def UpdatePodSandboxResources(
+        self, request: pb.UpdatePodSandboxResourcesRequest
+    ) -> pb.UpdatePodSandboxResourcesResponse:
+        """Pod-level resources and overhead; what is absent stays as it is."""
+        box = required(request.pod_sandbox_id, "pod_sandbox_id")
+        overhead = resources_from(request.overhead, "overhead") if request.HasField("overhead") else None
+        resources = resources_from(request.resources, "resources") if request.HasField("resources") else None
+        await self.engine.sandboxes.update_resources(box, overhead, resources)
+        return pb.UpdatePodSandboxResourcesResponse()
