@@ -28,7 +28,9 @@ class Handler(msgspec.Struct, frozen=True):
 
     path: Annotated[str, live("The runtime's binary; a name without a slash is looked up in PATH.")] = ""
     type: Annotated[str, live("How the runtime is driven: `oci` is a command like runc.", choices=("oci",))] = "oci"
-    root: Annotated[str, Key("The runtime's state directory; empty means <state>/runtime/<name>.", absolute=True)] = ""
+    root: Annotated[str, Key("The runtime's state directory; empty means `<state>/runtime/<name>`.", absolute=True)] = (
+        ""
+    )
     snapshotter: Annotated[str, Key("Who makes root file systems.", choices=("overlay",))] = "overlay"
     privileged_without_host_devices: Annotated[
         bool, live("Privileged containers get all capabilities, but not the host's devices.")
@@ -81,7 +83,7 @@ class Images(msgspec.Struct, frozen=True):
     ] = ("/etc/cricket/certs.d", "/etc/containerd/certs.d", "/etc/containers/certs.d", "/etc/docker/certs.d")
     registries_conf: Annotated[
         tuple[str, ...],
-        live("Files in the registries.conf layout; each is read with the directory <file>.d.", absolute=True),
+        live("Files in the registries.conf layout; each is read with the directory `<file>.d`.", absolute=True),
     ] = ("/etc/containers/registries.conf",)
     gc_interval: Annotated[float, live("Seconds between sweeps for blobs that no image uses; 0: never.", low=0)] = (
         3600.0
@@ -100,7 +102,7 @@ class Network(msgspec.Struct, frozen=True):
         "/usr/lib/cni",
     )
     cache_dir: Annotated[
-        str, Key("Results of CNI calls, needed to undo them; empty means <root>/network.", absolute=True)
+        str, Key("Results of CNI calls, needed to undo them; empty means `<root>/network`.", absolute=True)
     ] = ""
     default_network: Annotated[str, live("Name of the CNI network to use; empty: the first by file name.")] = ""
     conf_template: Annotated[
