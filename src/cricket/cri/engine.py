@@ -40,8 +40,8 @@ class Sandboxes(Protocol):
     async def update_resources(self, sandbox_id: str, overhead: Resources | None, resources: Resources | None) -> None:
         """Record new pod-level resources (CRI UpdatePodSandboxResources)."""
 
-    async def stats(self, sandbox_ids: Sequence[str]) -> Sequence[SandboxUsage]:
-        """Usage of those of the sandboxes that still exist; what vanished is left out."""
+    async def stats(self, sandbox_ids: Sequence[str], *, full: bool = False) -> Sequence[SandboxUsage]:
+        """Usage of those of the sandboxes that still exist; what vanished is left out. `full`: all that metrics want."""
 
     def info(self, sandbox_id: str) -> dict[str, str]:
         """Verbose information: name to JSON text."""

@@ -14,6 +14,7 @@ from cricket.kernel.files import make_dir
 from cricket.lifecycle.container_purge import volume_key
 from cricket.lifecycle.parts import Parts
 from cricket.oci.inputs import ResolvedMount
+from cricket.oci.resolve import resolve_mounts
 from cricket.types.container import VolumeMount
 from cricket.types.image import Image
 from cricket.types.mount import Mount
@@ -58,38 +59,28 @@ def _idmap_lowers(e: Parts, box: Sandbox, container_id: str, mount: Mount) -> Mo
 
 def resolve_volumes(
     e: Parts, box: Sandbox, container_id: str, volumes: tuple[VolumeMount, ...], idmap_by_runtime: bool
-) -> tuple[list[ResolvedMount], list[VolumeMount]]:
+) -> tuple[tuple[ResolvedMount, ...], tuple[VolumeMount, ...]]:
     """Make the sources of all volumes ready.
 
-    Returns what the spec is made of, and the mounts as the status shows them. Missing host paths are made as
-    directories. Raises InvalidArgument, ImageVolumeMountFailed, Internal.
+    Returns what the spec is made of, and the mounts as the status shows them: image volumes with the Image.id
+    (checklist 30). Missing host paths are made as directories. Raises InvalidArgument, FailedPrecondition,
+    ImageVolumeMountFailed, Internal.
     """
-    resolved, shown = [], []
-    for index, volume in enumerate(volumes):
-        if volume.image:
-            source, image_id = _image_volume(e, container_id, index, volume)
-            resolved.append(ResolvedMount(mount=volume, source=source))
-            shown.append(msgspec.structs.replace(volume, image=image_id))
-            continue
-        source = _host_path(volume)
-        idmapped = bool(volume.uid_mappings or volume.gid_mappings) and not idmap_by_runtime
-        if idmapped:
-            source = _idmap_volume(e, box, container_id, index, source)
-        resolved.append(ResolvedMount(mount=volume, source=source, idmapped=idmapped))
-        shown.append(volume)
-    return resolved, shown
+    shown = list(volumes)
 
+    def image_source(volume: VolumeMount) -> str:
+        index = next(i for i, v in enumerate(volumes) if v is volume)
+        source, image_id = _image_volume(e, container_id, index, volume)
+        shown[index] = msgspec.structs.replace(volume, image=image_id)
+        return source
 
-def _host_path(volume: VolumeMount) -> str:
-    """The source with symlinks followed, made as a directory when it is missing (checklist 27)."""
-    path = volume.host_path
-    if not path.startswith("/") or "\0" in path:
-        raise InvalidArgument("host_path is not an absolute path", where=f"mounts[{volume.container_path}].host_path")
-    real = os.path.realpath(path)
-    if not os.path.lexists(real):
-        make_dir(real)
-        effect("make host path")
-    return real
+    resolved = list(resolve_mounts(volumes, image_source=image_source))
+    effect("resolve volumes")
+    for index, each in enumerate(resolved):
+        if (each.mount.uid_mappings or each.mount.gid_mappings) and not idmap_by_runtime:
+            source = _idmap_volume(e, box, container_id, index, each.source)
+            resolved[index] = msgspec.structs.replace(each, source=source, idmapped=True)
+    return tuple(resolved), tuple(shown)
 
 
 def _idmap_volume(e: Parts, box: Sandbox, container_id: str, index: int, source: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from cricket.config.model import Config
@@ -51,6 +52,9 @@ class Snapshots(Protocol):
 
     def usage(self, key: str) -> FsUsage:
         """Size of the writable layer."""
+
+    def list_active(self) -> list[str]:
+        """The keys of all that exist."""
 
 
 class Attached(Protocol):
@@ -124,8 +128,15 @@ class Parts:
         self.events, self.ops, self.locks = EventBus(), Operations(), Locks()
         self.stopping: dict[str, Stopping] = {}
         self.boot_id = boot_id()
+        self._delays: dict[str, float] = {}
         self.cgroups = cgroup_paths.detect()
         self.host = HostFacts.gather()
         self.monitor = Conmon(config.monitor.path, layout.exits, log_size_max=config.monitor.log_size_max)
         self.processes = ProcessWatch()
         self.exits = ExitWatch(layout.exits, self.processes.exit_file)
+
+    def retry_later(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Try a failed clean-up again: after 10 s at first, then ever less often, up to every 5 minutes."""
+        delay = min(self._delays.get(key, 5.0) * 2, 300.0)
+        self._delays[key] = delay
+        asyncio.get_running_loop().call_later(delay, lambda: self.ops.background(work(), f"retry {key}"))

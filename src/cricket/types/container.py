@@ -86,13 +86,14 @@ class ContainerState(StrEnum):
 
 
 class ContainerEvent(StrEnum):
-    """What can happen to a container."""
+    """What can happen to a container. RESET: the daemon died in the middle of a start, which was undone."""
 
     CREATED = "created"
     START = "start"
     STARTED = "started"
     FAILED = "failed"
     EXITED = "exited"
+    RESET = "reset"
     REMOVE = "remove"
 
 
@@ -105,6 +106,7 @@ CONTAINER_TRANSITIONS: dict[tuple[ContainerState, ContainerEvent], ContainerStat
     (_S.CREATED, _E.REMOVE): _S.REMOVING,
     (_S.STARTING, _E.STARTED): _S.RUNNING,
     (_S.STARTING, _E.FAILED): _S.EXITED,
+    (_S.STARTING, _E.RESET): _S.CREATED,
     (_S.STARTING, _E.EXITED): _S.EXITED,
     (_S.RUNNING, _E.EXITED): _S.EXITED,
     (_S.EXITED, _E.REMOVE): _S.REMOVING,

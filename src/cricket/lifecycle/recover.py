@@ -1,0 +1,139 @@
+"""What the daemon does before it serves: make the records agree with what is left of the last life.
+
+The daemon may have died between any two effects, or the machine with it. Every step here is one that a verb would take;
+what takes long (networks, mounts) goes on in the background after serving has begun.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from cricket.errors import CricketError
+from cricket.lifecycle import (
+    clock,
+    container_exit,
+    container_purge,
+    container_release,
+    orphans,
+    sandbox_namespaces,
+    sandbox_purge,
+    sandbox_remove,
+    sandbox_stop,
+)
+from cricket.lifecycle.parts import Parts
+from cricket.lifecycle.process_watch import UNKNOWN_EXIT
+from cricket.types.container import Container, ContainerEvent, ContainerState
+from cricket.types.sandbox import Sandbox, SandboxEvent, SandboxState
+
+log = logging.getLogger(__name__)
+_REBOOTED = "the machine was restarted while the container ran"
+
+
+async def recover(e: Parts) -> None:
+    """Bring records and reality together. Never fails: what cannot be cleaned up now stays recorded and is tried again."""
+    for record in (*e.store.sandboxes.values(), *e.store.containers.values()):
+        clock.not_before(record.created_at)
+    e.exits.start()
+    container_exit.listen(e)
+    for container in list(e.store.containers.values()):
+        await _container(e, container)
+    for box in list(e.store.sandboxes.values()):
+        _sandbox(e, box)
+    await orphans.sweep(e)
+
+
+async def _container(e: Parts, container: Container) -> None:
+    state = container.state
+    try:
+        if state is ContainerState.STARTING:
+            await _interrupted_start(e, container)
+        elif state is ContainerState.RUNNING:
+            _running(e, container)
+        elif state is ContainerState.CREATED and container.boot_id != e.boot_id:
+            # Its mounts are gone with the old boot, and its sandbox can no longer be made ready.
+            container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), _REBOOTED)
+        elif state in (ContainerState.CREATING, ContainerState.REMOVING):
+            await container_purge.purge(e, container.id)
+        if e.store.containers.get(container.id, container).state is ContainerState.EXITED:
+            await container_release.release(e, container)
+    except CricketError as error:
+        log.error("container %s (%s) could not be recovered fully: %s", container.id, state, error)
+
+
+def _running(e: Parts, container: Container) -> None:
+    exited = e.exits.read(container.id) if container.boot_id == e.boot_id else None
+    if container.boot_id != e.boot_id:
+        container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), _REBOOTED)
+    elif exited is not None:
+        container_exit.settle(e, container, *exited, "")
+    elif _is_ours(container.pid, container.id):
+        e.processes.add(container.id, container.pid)
+    else:
+        message = "the process is gone and its monitor told no exit code"
+        container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), message)
+
+
+async def _interrupted_start(e: Parts, container: Container) -> None:
+    """Either the process runs, then the start is completed in the record; or it is undone, and a retry may start it."""
+    if container.boot_id == e.boot_id:
+        state = await e.handlers.of(container.handler).runtime.state(container.id)
+        if state is not None and state.get("status") == "running" and _is_ours(int(state["pid"]), container.id):
+            pid = int(state["pid"])
+            e.store.put(container.fire(ContainerEvent.STARTED, pid=pid, started_at=clock.now()))
+            e.processes.add(container.id, pid)
+            return
+        exited = e.exits.read(container.id)
+        if exited is not None and state is not None and state.get("status") == "stopped":
+            # It ran and has exited before the start was recorded; running it again would be a second run.
+            started = container.fire(ContainerEvent.STARTED, started_at=min(exited[1], clock.now()) - 1)
+            e.store.put(started)
+            container_exit.settle(e, started, *exited, "")
+            return
+    # Not release(): the root file system stays mounted for the retry.
+    await e.handlers.of(container.handler).runtime.delete(container.id, force=True)
+    await container_release.kill_cgroup(e, container)
+    e.exits.forget(container.id)
+    e.store.put(container.fire(ContainerEvent.RESET))
+
+
+def _is_ours(pid: int, container_id: str) -> bool:
+    """Whether the process still belongs to the container: pids are used again, cgroups bear the id."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as f:
+            return container_id in f.read()
+    except OSError:
+        return False
+
+
+def _sandbox(e: Parts, box: Sandbox) -> None:
+    if box.state is SandboxState.READY and not _alive(e, box):
+        box = box.fire(SandboxEvent.LOST)
+        e.store.put(box)
+    if box.state is SandboxState.READY:
+        if box.init_pid:
+            e.processes.add(box.id, box.init_pid)
+        return
+    if box.state is not SandboxState.STOPPED:
+        e.ops.background(_finish(e, box.id), f"recover {box.id}")
+
+
+def _alive(e: Parts, box: Sandbox) -> bool:
+    if box.boot_id != e.boot_id or not sandbox_namespaces.alive(e.layout, box):
+        return False
+    return not box.init_pid or _is_ours(box.init_pid, box.id)
+
+
+async def _finish(e: Parts, sandbox_id: str) -> None:
+    """Complete what was under way: a failed or unfinished create, a stop, a removal."""
+    try:
+        state = e.store.sandboxes[sandbox_id].state
+        if state is SandboxState.CREATING:
+            async with e.locks.hold(sandbox_id):
+                await sandbox_purge.purge(e, sandbox_id)
+        elif state is SandboxState.STOPPING:
+            await sandbox_stop.lost(e, sandbox_id)
+        elif state is SandboxState.REMOVING:
+            await sandbox_remove.remove(e, sandbox_id)
+    except CricketError as error:
+        log.error("sandbox %s could not be cleaned up yet: %s", sandbox_id, error)
+        e.retry_later(sandbox_id, lambda: _finish(e, sandbox_id))
