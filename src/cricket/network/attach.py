@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
+
 from cricket.errors import CricketError
 from cricket.network import cache, result
 from cricket.network.attachment import Attachment, request
@@ -19,38 +21,56 @@ log = logging.getLogger(__name__)
 async def attach(conf: NetworkConf, attachment: Attachment, plugins: Plugins, cache_dir: str) -> Json:
     """Run the chain; returns the last plugin's result, which is cached durably by then.
 
-    When a plugin fails, or the caller is cancelled, DEL runs over the whole chain before this returns; should that
-    fail too, the cached intent stays, so that a later teardown or GC tries again. Raises CricketError kinds.
+    When a plugin fails, or the caller is cancelled, DEL runs over the chain before this returns; should that fail too,
+    the cached intent stays, so that a later teardown or GC tries again. Raises CricketError kinds.
     """
     attachment.check()
     for plugin_type in conf.plugin_types():
         plugins.get(plugin_type)  # before any effect: is all of it installed?
     await asyncio.to_thread(cache.write, cache_dir, conf, attachment, None, durable=False)
+    progress = _Progress()
     try:
-        answer = await _chain(conf, attachment, plugins)
+        answer = await _chain(conf, attachment, plugins, progress)
         await asyncio.to_thread(cache.write, cache_dir, conf, attachment, answer, durable=True)
         return answer
     except BaseException:
-        await _undo(conf, attachment, plugins, cache_dir)
+        await _undo(conf, attachment, plugins, cache_dir, progress)
         raise
 
 
-async def _chain(conf: NetworkConf, attachment: Attachment, plugins: Plugins) -> Json:
+class _Progress(msgspec.Struct):
+    """How many plugins of the chain were called, and how many of these succeeded."""
+
+    called: int = 0
+    succeeded: int = 0
+
+
+async def _chain(conf: NetworkConf, attachment: Attachment, plugins: Plugins, progress: _Progress) -> Json:
     previous: Json | None = None
     for plugin in conf.plugins:
         name = str(plugin["type"])
         net_conf = request(conf, plugin, attachment=attachment, previous=previous)
+        progress.called += 1
         answer = await plugins.get(name).invoke("ADD", net_conf, attachment)
         try:
             previous = result.check(answer, conf.version)
         except CricketError as e:
             raise PluginFailed(name, "ADD", 6, "its answer is not a CNI result", str(e)) from e
+        progress.succeeded += 1
     return previous or {}
 
 
-async def _undo(conf: NetworkConf, attachment: Attachment, plugins: Plugins, cache_dir: str) -> None:
-    """DEL over the chain to its end, however often the caller is cancelled meanwhile."""
-    task = asyncio.ensure_future(detach_with(conf, attachment, None, plugins, cache_dir))
+async def _undo(
+    conf: NetworkConf, attachment: Attachment, plugins: Plugins, cache_dir: str, progress: _Progress
+) -> None:
+    """DEL over the plugins that were called, to its end, however often the caller is cancelled meanwhile.
+
+    The plugin that failed is asked to clean up too, but when it cannot (it may not even speak the version) the others
+    are: else each retry of a kubelet would leak an address.
+    """
+    called = msgspec.structs.replace(conf, plugins=conf.plugins[: progress.called])
+    failed = called.plugins[-1] if progress.called > progress.succeeded else None
+    task = asyncio.ensure_future(detach_with(called, attachment, None, plugins, cache_dir, forgive=failed))
     while not task.done():
         try:
             await asyncio.wait([task])

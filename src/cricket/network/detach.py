@@ -12,7 +12,7 @@ from cricket.kernel.namespaces import is_pinned
 from cricket.network import cache, result, versions
 from cricket.network.attachment import Attachment, request
 from cricket.network.conf import NetworkConf
-from cricket.network.plugin import UNKNOWN_CONTAINER, PluginFailed, Plugins
+from cricket.network.plugin import INCOMPATIBLE, UNKNOWN_CONTAINER, PluginFailed, Plugins
 from cricket.network.result import Json
 
 log = logging.getLogger(__name__)
@@ -60,13 +60,21 @@ async def detach_entry(
 
 
 async def detach_with(
-    conf: NetworkConf, attachment: Attachment, previous: Json | None, plugins: Plugins, cache_dir: str
+    conf: NetworkConf,
+    attachment: Attachment,
+    previous: Json | None,
+    plugins: Plugins,
+    cache_dir: str,
+    *,
+    forgive: Json | None = None,
 ) -> None:
     """DEL over the chain in reverse, then forget the cached entry.
 
     The first failure ends it, as the specification wants: an address that is released while a later plugin's rules
-    still point to it would lead traffic into another pod.
+    still point to it would lead traffic into another pod. Failures of the plugin `forgive` (whose ADD failed) are only
+    logged; and without a result of ADD a plugin that does not speak the version cannot have done anything.
     """
+    harmless = {UNKNOWN_CONTAINER} if previous is not None else {UNKNOWN_CONTAINER, INCOMPATIBLE}
     if attachment.netns and not is_pinned(attachment.netns):
         attachment = msgspec.structs.replace(attachment, netns="")
     if previous is not None:
@@ -75,9 +83,12 @@ async def detach_with(
         net_conf = request(conf, plugin, attachment=attachment, previous=previous)
         try:
             await plugins.get(str(plugin["type"])).invoke("DEL", net_conf, attachment)
-        except PluginFailed as e:
-            if e.cni_code != UNKNOWN_CONTAINER:  # "no cleanup is needed", says the specification
+        except CricketError as e:
+            if isinstance(e, PluginFailed) and e.cni_code in harmless:
+                continue
+            if plugin is not forgive:
                 raise
+            log.warning("network %s: cleanup of %s: %s", conf.name, attachment.container_id, e)
     await asyncio.to_thread(cache.remove, cache_dir, conf.name, attachment)
 
 

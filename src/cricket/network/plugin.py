@@ -18,9 +18,10 @@ from cricket.network.attachment import Attachment
 
 TIMEOUT = 120.0
 
-UNKNOWN_CONTAINER, TRY_AGAIN, UNAVAILABLE, LIMITED = 3, 11, 50, 51
+# UNKNOWN_CONTAINER means that no cleanup is needed, says the specification.
+INCOMPATIBLE, UNKNOWN_CONTAINER, TRY_AGAIN, UNAVAILABLE, LIMITED = 1, 3, 11, 50, 51
 _KINDS = {
-    1: Code.FAILED_PRECONDITION,  # the node's configuration is wrong: version, field, network
+    INCOMPATIBLE: Code.FAILED_PRECONDITION,  # the node's configuration is wrong: version, field, network
     2: Code.FAILED_PRECONDITION,
     7: Code.FAILED_PRECONDITION,
     TRY_AGAIN: Code.UNAVAILABLE,
