@@ -20,6 +20,7 @@ import errno
 import fcntl
 import os
 import uuid
+from collections.abc import Sequence
 from types import TracebackType
 
 import msgspec
@@ -136,27 +137,28 @@ class LayerStore:
         """A directory to unpack a layer into. Several may be filled at once; each is committed after its parent."""
         return NewLayer(self, LayerRecord(chain_id, diff_id, parent, boot=self._boot))
 
-    def remove(self, chain_id: str) -> None:
-        """Remove a layer. Idempotent; the caller knows that nothing uses it."""
+    def remove(self, chain_id: str, *, purge: bool = True) -> None:
+        """Remove a layer. Idempotent; the caller knows that nothing uses it. `purge` as in `discard`."""
         self._known.pop(chain_id, None)
         short = self._link_of(chain_id)
         if short:
             with contextlib.suppress(FileNotFoundError), write_errors(short):
                 os.unlink(short)
-        self.discard(self.path(chain_id))
+        self.discard(self.path(chain_id), purge=purge)
 
     def _link_of(self, chain_id: str) -> str:
         return self._link(chain_id) if os.path.exists(self.path(chain_id)) else ""
 
-    def discard(self, path: str) -> None:
-        """Make a directory disappear at once, then delete it. Idempotent."""
+    def discard(self, path: str, *, purge: bool = True) -> None:
+        """Make a directory disappear at once, then delete it (`purge=False`: `empty_trash` will). Idempotent."""
         away = os.path.join(self.trash, uuid.uuid4().hex)
         with write_errors(path):
             try:
                 os.rename(path, away)
             except FileNotFoundError:
                 return
-            confined.remove_tree(away)
+            if purge:
+                confined.remove_tree(away)
 
     def empty_trash(self) -> None:
         """Delete what an interrupted removal left."""
@@ -166,9 +168,21 @@ class LayerStore:
 
     def list(self) -> list[str]:
         """The chain ids of all layers that are here whole, sorted."""
+        return [chain for chain in self.list_all() if self.has(chain)]
+
+    def list_all(self) -> Sequence[str]:
+        """As `list`, with those that a power loss made worthless."""
         with map_errors(OSError, Internal, "cannot list the layers", where=self.layers):
-            names = sorted(os.listdir(self.layers))
-        return [f"sha256:{name}" for name in names if self.has(f"sha256:{name}")]
+            return [f"sha256:{name}" for name in sorted(os.listdir(self.layers))]
+
+    def drop_dead_links(self) -> None:
+        """Remove short names whose layer is gone."""
+        with write_errors(self._links):
+            for name in os.listdir(self._links):
+                path = os.path.join(self._links, name)
+                if not os.path.exists(path):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(path)
 
     def sync(self) -> None:
         """Write all layers out and mark them durable. Blocks on the disk: for after a pull, in a thread. Idempotent."""

@@ -8,7 +8,6 @@ Snapshots are not synced: no container survives a power loss, and what uses them
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -118,12 +117,7 @@ class Snapshots:
 
         With `purge=False` it disappears at once and its files are deleted by the next `empty_trash()`.
         """
-        path = self._path(key)
-        if purge:
-            self.layers.discard(path)
-            return
-        with write_errors(path), contextlib.suppress(FileNotFoundError):
-            os.rename(path, os.path.join(self.layers.trash, uuid.uuid4().hex))
+        self.layers.discard(self._path(key), purge=purge)
 
     def empty_trash(self) -> None:
         """Delete what removals left behind; blocks for as long as that takes."""

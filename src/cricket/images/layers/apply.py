@@ -12,14 +12,16 @@ from cricket.images.layers.decompress import Chunks, Source
 from cricket.images.layers.entries import EntryWriter, entry_errors
 from cricket.images.layers.tar import TarReader
 from cricket.images.layers.tree import Tree
+from cricket.images.usage import disk_usage
 
 
 class ApplyResult(msgspec.Struct, frozen=True):
     """What a layer came to.
 
     `diff_id` is the digest of the uncompressed archive; `size_bytes` what the files take on disk (whole blocks of
-    4096), `inodes` how many there are. `implied` are directories that the archive did not list but needed ("" is the
-    top): in the image they look as in the layers below. With `opaque_root` nothing below this layer shows.
+    4096), `inodes` how many there are below the top. `implied` are directories that the archive did not list but
+    needed ("" is the top): in the image they look as in the layers below. With `opaque_root` nothing below this layer
+    shows.
     """
 
     diff_id: str
@@ -44,11 +46,15 @@ def apply_layer(source: Source, target_dir: str) -> ApplyResult:
             while (entry := reader.next()) is not None:
                 writer.write(entry)
             tree.finish()
-        reader.drain()
+            reader.drain()
+        size_bytes, inodes = writer.size_bytes + 4096 * tree.made, writer.inodes + tree.made
+        if tree.recount:  # entries replaced others, or led through symlinks: rare, so it is counted afterwards
+            usage = disk_usage(target_dir)
+            size_bytes, inodes = usage.used_bytes, usage.inodes - 1
         return ApplyResult(
             diff_id=chunks.digest,
-            size_bytes=writer.size_bytes + 4096 * tree.made,
-            inodes=writer.inodes + tree.made,
+            size_bytes=size_bytes,
+            inodes=inodes,
             implied=tuple(sorted(tree.implied)),
             opaque_root=tree.opaque_root,
         )

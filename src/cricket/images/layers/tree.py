@@ -39,7 +39,10 @@ def clean(name: bytes) -> bytes:
 
 
 class Tree:
-    """Directories of one layer. Methods raise OSError; `implied`, `made` and `opaque_root` are results."""
+    """Directories of one layer. Methods raise OSError.
+
+    Results: `implied` and `opaque_root` as in ApplyResult, `made` directories, `recount` when they are not all.
+    """
 
     def __init__(self, path: str) -> None:
         self.root = confined.open_root(path)
@@ -49,6 +52,7 @@ class Tree:
         self._entries: dict[bytes, Entry | None] = {}
         self.implied: set[bytes] = {b""}
         self.made = 0
+        self.recount = False
         self.opaque_root = False
 
     def parent(self, path: bytes) -> tuple[int, bytes]:
@@ -96,6 +100,7 @@ class Tree:
             fd = os.open(name, _DIR, dir_fd=parent)
             os.setxattr(fd, OPAQUE_XATTR, b"y")
             return fd
+        self.recount = True
         return confined.make_dirs(self.root, path)
 
     def _imply(self, parent: int, name: bytes, path: bytes) -> None:
@@ -130,6 +135,7 @@ class Tree:
         parent, name = self.parent(path)
         whiteout = is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False))
         confined.remove_tree(name, parent)
+        self.recount = True
         self.forget()
         below = path + b"/"
         for gone in [p for p in self._entries if p == path or p.startswith(below)]:
