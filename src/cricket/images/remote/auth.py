@@ -6,8 +6,10 @@ Source: distribution's specification of token authentication (spec/auth/token, s
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -29,12 +31,15 @@ _NO_POST = (400, 404, 405)  # how token servers without the OAuth2 endpoint answ
 class Authorizer:
     """Holds what is sent as Authorization to one endpoint; safe for threads, which share one token."""
 
-    def __init__(self, pool: Pool, endpoint: Endpoint, credentials: Credentials, agent: str) -> None:
-        self._pool, self._endpoint, self._credentials, self._agent = pool, endpoint, credentials, agent
+    def __init__(self, pool: Pool, endpoint: Endpoint, find: Callable[[], Credentials], agent: str) -> None:
+        """`find` is called at the first 401, once: files and helpers are not asked in vain."""
+        self._pool, self._endpoint, self._find, self._agent = pool, endpoint, find, agent
         self._lock = threading.Lock()
         self._header = ""
-        if credentials.registry_token:
-            self._header = f"Bearer {_checked(credentials.registry_token, credentials.source)}"
+
+    @functools.cached_property
+    def _credentials(self) -> Credentials:
+        return self._find()
 
     def header(self) -> str:
         """The value to send now, "" for none."""
@@ -64,8 +69,9 @@ class Authorizer:
         return _basic(found.username, found.secret) if found.username else ""
 
     def _bearer(self, challenge: Challenge) -> str:
-        if self._credentials.registry_token:
-            return ""  # it was sent and not good enough
+        given = self._credentials
+        if given.registry_token:
+            return f"Bearer {_checked(given.registry_token, given.source)}"
         realm = self._realm(challenge)
         fields = {"service": challenge.parameters["service"]} if "service" in challenge.parameters else {}
         fields["scope"] = challenge.parameters.get("scope") or f"repository:{self._endpoint.repository}:pull"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import msgspec
@@ -33,10 +34,11 @@ class Fetched(msgspec.Struct, frozen=True):
 class RegistryClient:
     """Requests to one endpoint for one repository. Errors name method and URL."""
 
-    def __init__(self, pool: Pool, endpoint: Endpoint, credentials: Credentials, manifest_limit: int) -> None:
+    def __init__(self, pool: Pool, endpoint: Endpoint, find: Callable[[], Credentials], manifest_limit: int) -> None:
+        """`find` gets the credentials when the registry asks for some."""
         self.endpoint = endpoint
         self._pool, self._limit = pool, manifest_limit
-        self._auth = Authorizer(pool, endpoint, credentials, AGENT)
+        self._auth = Authorizer(pool, endpoint, find, AGENT)
         self._speaks: str = ""  # "https" or "http", once an endpoint with a fallback has answered
 
     def digest_of_tag(self, tag: str) -> str:
