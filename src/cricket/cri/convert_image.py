@@ -66,16 +66,17 @@ def image_info(image: Image) -> dict[str, str]:
         "Labels": config.labels,
         "StopSignal": config.stop_signal,
     }
+    spec = {
+        "created": image.created,
+        "architecture": image.architecture,
+        "os": image.os,
+        "config": {key: value for key, value in words.items() if value},
+        "rootfs": {"type": "layers", "diff_ids": image.diff_ids},
+    }
     info = {
         "chainID": image.chain_id,
         "manifestDigest": image.manifest_digest,
-        "imageSpec": {
-            "created": image.created,
-            "architecture": image.architecture,
-            "os": image.os,
-            "config": {key: value for key, value in words.items() if value},
-            "rootfs": {"type": "layers", "diff_ids": image.diff_ids},
-        },
+        "imageSpec": {key: value for key, value in spec.items() if value},
     }
     return {"info": msgspec.json.encode(info).decode()}
 

@@ -41,7 +41,7 @@ class Sandboxes(Protocol):
         """Record new pod-level resources (CRI UpdatePodSandboxResources)."""
 
     async def stats(self, sandbox_ids: Sequence[str], *, full: bool = False) -> Sequence[SandboxUsage]:
-        """Usage of those of the sandboxes that still exist; what vanished is left out. `full`: all that metrics want."""
+        """Usage of those that still exist; what vanished is left out. `full`: all that metrics want."""
 
     def info(self, sandbox_id: str) -> dict[str, str]:
         """Verbose information: name to JSON text."""
@@ -142,8 +142,22 @@ class Node(Protocol):
 class Engine(Protocol):
     """The whole; `cri` sees nothing else."""
 
-    sandboxes: Sandboxes
-    containers: Containers
-    executor: Executor
-    images: Images
-    node: Node
+    @property
+    def sandboxes(self) -> Sandboxes:
+        """Pod sandboxes."""
+
+    @property
+    def containers(self) -> Containers:
+        """Containers."""
+
+    @property
+    def executor(self) -> Executor:
+        """Processes in containers."""
+
+    @property
+    def images(self) -> Images:
+        """The image store."""
+
+    @property
+    def node(self) -> Node:
+        """The node as a whole."""

@@ -142,7 +142,7 @@ class FakeSandboxes:
             box, overhead=overhead or box.overhead, resources=resources or box.resources
         )
 
-    async def stats(self, sandbox_ids: Sequence[str]) -> Sequence[SandboxUsage]:
+    async def stats(self, sandbox_ids: Sequence[str], *, full: bool = False) -> Sequence[SandboxUsage]:
         """Made up, the same each time."""
         return [
             fake_usage.sandbox(i, [c.id for c in self._engine.containers.of(i) if c.state is ContainerState.RUNNING])

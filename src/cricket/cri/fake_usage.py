@@ -1,8 +1,11 @@
-"""Measurements for the fake engine: every field is set, no two are alike."""
+"""Measurements for the fake engine: every field is set; time and CPU advance by a second a reading."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+
+import msgspec
 
 from cricket.types.image import FsUsage
 from cricket.types.stats import (
@@ -53,11 +56,19 @@ INTERFACES = (
 )
 
 
+_readings = itertools.count(1)
+
+
+def _cpu() -> Cpu:
+    reading = next(_readings)
+    return msgspec.structs.replace(CPU, timestamp=AT + reading * _S, usage_ns=CPU.usage_ns + reading * _S // 4)
+
+
 def container(container_id: str) -> ContainerUsage:
     """One container."""
     return ContainerUsage(
         container_id,
-        CPU,
+        _cpu(),
         MEMORY,
         IO,
         PIDS,
@@ -70,4 +81,4 @@ def container(container_id: str) -> ContainerUsage:
 def sandbox(sandbox_id: str, container_ids: Sequence[str]) -> SandboxUsage:
     """One sandbox with its running containers."""
     usages = tuple(container(i) for i in container_ids)
-    return SandboxUsage(sandbox_id, CPU, MEMORY, IO, PIDS, INTERFACES, AT, usages)
+    return SandboxUsage(sandbox_id, _cpu(), MEMORY, IO, PIDS, INTERFACES, AT, usages)

@@ -27,7 +27,7 @@ R = TypeVar("R", bound=Record)
 
 def framed(payload: bytes, field: int = 1) -> bytes:
     """`payload` as an element of the length-delimited field number `field` (1 to 15)."""
-    head = bytearray((field << 3 | _LENGTH_DELIMITED,))
+    head = bytearray(_tag(field))
     length = len(payload)
     while length > 0x7F:
         head.append(length & 0x7F | 0x80)
@@ -36,26 +36,42 @@ def framed(payload: bytes, field: int = 1) -> bytes:
     return bytes(head) + payload
 
 
+def _tag(field: int) -> bytes:
+    return bytes((field << 3 | _LENGTH_DELIMITED,))
+
+
 class ItemCache(Generic[R]):
     """The serialised form of each record, kept for as long as the record object is the same.
 
-    Records are immutable, so identity is enough: what changed is another object.
+    Records are immutable, so identity is enough: what changed is another object. Every list and status answer has its
+    records in field 1, so they are kept framed for that.
     """
 
     def __init__(self, build: Callable[[R], Any]) -> None:
         self._build = build
         self._items: dict[str, tuple[R, bytes]] = {}
+        self._joined: tuple[list[R], bytes] = ([], b"")
 
-    def payload(self, record: R) -> bytes:
-        """The record's message, serialised."""
+    def item(self, record: R) -> bytes:
+        """The record's message as an element of field 1."""
         entry = self._items.get(record.id)
         if entry is None or entry[0] is not record:
-            entry = self._items[record.id] = (record, self._build(record).SerializeToString())
+            entry = self._items[record.id] = (record, framed(self._build(record).SerializeToString()))
         return entry[1]
 
+    def element(self, record: R, field: int) -> bytes:
+        """The record's message as an element of another field."""
+        return _tag(field) + self.item(record)[1:]
+
     def items(self, records: Iterable[R]) -> list[bytes]:
-        """Each record framed as an element of field 1, which is where every list answer has its items."""
-        return [framed(self.payload(record)) for record in records]
+        """Each record as an element of field 1."""
+        return [self.item(record) for record in records]
+
+    def joined(self, records: list[R]) -> bytes:
+        """A whole list answer. The last one is kept: a kubelet asks every second, and mostly nothing has changed."""
+        if records != self._joined[0]:
+            self._joined = (records, b"".join(self.items(records)))
+        return self._joined[1]
 
     def prune(self, records: Sequence[R]) -> None:
         """Forget what is not among `records` (all that exist); cheap while little has gone."""

@@ -1,8 +1,8 @@
 """cAdvisor's container metrics as CRI metrics: what a kubelet with PodAndContainerStatsFromCRI serves on
 `/metrics/cadvisor` (KEP-2371), with the names and labels that dashboards know.
 
-CRI carries unsigned integers only, so seconds are cut to whole ones. What is not known gives no sample, but for counters
-whose absence means that nothing was ever counted.
+CRI carries unsigned integers only, so seconds are cut to whole ones. What is not known gives no sample, but for
+counters whose absence means that nothing was ever counted.
 """
 
 from __future__ import annotations

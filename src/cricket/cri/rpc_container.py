@@ -10,9 +10,10 @@ from cricket.cri.convert_resources import resources_from
 from cricket.cri.convert_sandbox import sandbox_config_from
 from cricket.cri.fields import not_negative, present, required
 from cricket.cri.filters import select_containers
-from cricket.cri.framing import batches, framed
+from cricket.cri.framing import batches
 from cricket.cri.servicer import Servicer
 from cricket.errors import InvalidArgument, Unimplemented
+from cricket.types.container import Container
 
 
 class ContainerRpcs(Servicer):
@@ -44,21 +45,21 @@ class ContainerRpcs(Servicer):
 
     def ListContainers(self, request: pb.ListContainersRequest) -> bytes:
         """The list in one message."""
-        return b"".join(self._container_list(request.filter))
+        return self.views.container_items.joined(self._container_list(request.filter))
 
     async def StreamContainers(self, request: pb.StreamContainersRequest) -> AsyncIterator[bytes]:
         """The list in several messages."""
-        for batch in batches(self._container_list(request.filter)):
+        for batch in batches(self.views.container_items.items(self._container_list(request.filter))):
             yield batch
 
-    def _container_list(self, wanted: pb.ContainerFilter) -> list[bytes]:
+    def _container_list(self, wanted: pb.ContainerFilter) -> list[Container]:
         sandboxes = self.views.sandboxes() if wanted.pod_sandbox_id else []
-        return self.views.container_items.items(select_containers(self.views.containers(), sandboxes, wanted))
+        return select_containers(self.views.containers(), sandboxes, wanted)
 
     def ContainerStatus(self, request: pb.ContainerStatusRequest) -> bytes:
         """The status."""
         container = self.views.container(required(request.container_id, "container_id"))
-        status = framed(self.views.container_statuses.payload(container))
+        status = self.views.container_statuses.item(container)
         if not request.verbose:
             return status
         info: bytes = pb.ContainerStatusResponse(info=self.engine.containers.info(container.id)).SerializeToString()

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 from cricket._proto.cri import api_pb2 as pb
 from cricket.cri.fields import wire
-from cricket.cri.framing import framed
 from cricket.cri.servicer import Servicer
 from cricket.errors import NotFound
 from cricket.types.event import Event
@@ -32,8 +31,8 @@ class EventRpcs(Servicer):
         box = self._event_sandbox(event)
         if box is not None:
             statuses = self.views.container_statuses
-            parts.append(framed(self.views.sandbox_statuses.payload(box), _SANDBOX))
-            parts += [framed(statuses.payload(c), _CONTAINERS) for c in self.views.containers_of(box.id)]
+            parts.append(self.views.sandbox_statuses.element(box, _SANDBOX))
+            parts += [statuses.element(c, _CONTAINERS) for c in self.views.containers_of(box.id)]
         return b"".join(parts)
 
     def _event_sandbox(self, event: Event) -> Sandbox | None:

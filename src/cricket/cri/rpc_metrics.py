@@ -30,7 +30,7 @@ class MetricRpcs(Servicer):
 
     async def _metrics(self) -> AsyncIterator[bytes]:
         records = {b.id: b for b in self.views.sandboxes() if b.state is SandboxState.READY}
-        usages = await self.engine.sandboxes.stats(list(records))
+        usages = await self.engine.sandboxes.stats(list(records), full=True)
         containers = {c.id: c for c in self.views.containers()}
         for usage in usages:
             if usage.id in records:

@@ -10,11 +10,12 @@ from cricket.cri.convert_resources import resources_from
 from cricket.cri.convert_sandbox import sandbox_config_from
 from cricket.cri.fields import present, required
 from cricket.cri.filters import select_sandboxes
-from cricket.cri.framing import batches, framed
+from cricket.cri.framing import batches
 from cricket.cri.servicer import Servicer
+from cricket.types.sandbox import Sandbox
 
-_STATUS, _CONTAINERS = 1, 3
-"""Field numbers of PodSandboxStatusResponse."""
+_CONTAINERS = 3
+"""PodSandboxStatusResponse.containers_statuses."""
 
 
 class SandboxRpcs(Servicer):
@@ -43,23 +44,23 @@ class SandboxRpcs(Servicer):
         statuses = self.views.container_statuses
         return b"".join(
             (
-                framed(self.views.sandbox_statuses.payload(box), _STATUS),
+                self.views.sandbox_statuses.item(box),
                 rest.SerializeToString(),
-                *(framed(statuses.payload(c), _CONTAINERS) for c in self.views.containers_of(box.id)),
+                *(statuses.element(c, _CONTAINERS) for c in self.views.containers_of(box.id)),
             )
         )
 
     def ListPodSandbox(self, request: pb.ListPodSandboxRequest) -> bytes:
         """The list in one message."""
-        return b"".join(self._sandbox_list(request.filter))
+        return self.views.sandbox_items.joined(self._sandbox_list(request.filter))
 
     async def StreamPodSandboxes(self, request: pb.StreamPodSandboxesRequest) -> AsyncIterator[bytes]:
         """The list in several messages."""
-        for batch in batches(self._sandbox_list(request.filter)):
+        for batch in batches(self.views.sandbox_items.items(self._sandbox_list(request.filter))):
             yield batch
 
-    def _sandbox_list(self, wanted: pb.PodSandboxFilter) -> list[bytes]:
-        return self.views.sandbox_items.items(select_sandboxes(self.views.sandboxes(), wanted))
+    def _sandbox_list(self, wanted: pb.PodSandboxFilter) -> list[Sandbox]:
+        return select_sandboxes(self.views.sandboxes(), wanted)
 
     async def UpdatePodSandboxResources(
         self, request: pb.UpdatePodSandboxResourcesRequest

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
 
 from cricket._proto.cri import api_pb2 as pb
 from cricket.cri.convert_stats import container_stats, sandbox_stats
@@ -13,6 +15,9 @@ from cricket.cri.servicer import Servicer
 from cricket.types.container import ContainerState
 from cricket.types.sandbox import SandboxState
 from cricket.types.stats import ContainerUsage, SandboxUsage
+
+U = TypeVar("U", ContainerUsage, SandboxUsage)
+TURN = 10
 
 
 class StatsRpcs(Servicer):
@@ -38,7 +43,7 @@ class StatsRpcs(Servicer):
         chosen = select_containers(self.views.containers(), self.views.sandboxes(), wanted)
         records = {c.id: c for c in chosen if c.state is ContainerState.RUNNING}
         usages = await self.engine.containers.stats(list(records))
-        return [framed(container_stats(records[u.id], u).SerializeToString()) for u in usages if u.id in records]
+        return await _paced(lambda u: container_stats(records[u.id], u), [u for u in usages if u.id in records])
 
     async def PodSandboxStats(self, request: pb.PodSandboxStatsRequest) -> pb.PodSandboxStatsResponse:
         """One sandbox; one that is not ready has attributes only."""
@@ -62,6 +67,15 @@ class StatsRpcs(Servicer):
         records = {b.id: b for b in chosen if b.state is SandboxState.READY}
         usages = await self.engine.sandboxes.stats(list(records))
         containers = {c.id: c for c in self.views.containers()}
-        return [
-            framed(sandbox_stats(records[u.id], u, containers).SerializeToString()) for u in usages if u.id in records
-        ]
+        known = [u for u in usages if u.id in records]
+        return await _paced(lambda u: sandbox_stats(records[u.id], u, containers), known)
+
+
+async def _paced(build: Callable[[U], Any], usages: Sequence[U]) -> list[bytes]:
+    """Each usage as an element of field 1; other calls get their turn every few, as one takes up to 0.1 ms."""
+    items = []
+    for i, usage in enumerate(usages):
+        items.append(framed(build(usage).SerializeToString()))
+        if i % TURN == TURN - 1:
+            await asyncio.sleep(0)
+    return items

@@ -89,7 +89,7 @@ class CriServer:
         log.info("CRI is served on %s", self.path)
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Refuse new calls, end streams, and give running verbs `grace` seconds before they are cancelled. Idempotent."""
+        """Refuse new calls, end streams, give running verbs `grace` seconds, then cancel them. Idempotent."""
         server, self._server = self._server, None
         if server is None:
             return

@@ -1,7 +1,7 @@
 """Which stage each running operation is in, for `cricket why ID`.
 
-The server opens an `operation` for each request, and background work opens one for itself. What is called in it says where
-it is:
+The server opens an `operation` for each request, and background work opens one for itself. What is called in it says
+where it is:
 
     with stage("network setup", sandbox.id):
         ...

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x63ricket/side.proto\x12\ncricket.v1\"\r\n\x0bInfoRequest\"\xa2\x01\n\x0cInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x03\x12\x12\n\nstarted_at\x18\x03 \x01(\x03\x12\x32\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32#.cricket.v1.InfoResponse.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"*\n\nWhyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x66inished\x18\x02 \x01(\x08\"c\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05\x62\x65gan\x18\x03 \x01(\x01\x12\x0c\n\x04took\x18\x04 \x01(\x01\x12\x0f\n\x07running\x18\x05 \x01(\x08\x12\r\n\x05\x64\x65pth\x18\x06 \x01(\r\"\x8f\x01\n\tOperation\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x12\n\nstarted_at\x18\x03 \x01(\x03\x12\x0c\n\x04took\x18\x04 \x01(\x01\x12\x0f\n\x07running\x18\x05 \x01(\x08\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12!\n\x06stages\x18\x07 \x03(\x0b\x32\x11.cricket.v1.Stage\"8\n\x0bWhyResponse\x12)\n\noperations\x18\x01 \x03(\x0b\x32\x15.cricket.v1.Operation\"\x0f\n\rReloadRequest\"8\n\x0eReloadResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x03(\t\x12\x15\n\rneeds_restart\x18\x02 \x03(\t\"(\n\x13PullProgressRequest\x12\x11\n\treference\x18\x01 \x01(\t\"\x9c\x01\n\x14PullProgressResponse\x12\x11\n\treference\x18\x01 \x01(\t\x12\r\n\x05phase\x18\x02 \x01(\t\x12\x12\n\ndone_bytes\x18\x03 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x04\x12\x13\n\x0blayers_done\x18\x05 \x01(\r\x12\x14\n\x0clayers_total\x18\x06 \x01(\r\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\".\n\x10LoadImageRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\'\n\x0bLoadedImage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\"<\n\x11LoadImageResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.cricket.v1.LoadedImage\"?\n\x10SaveImageRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"\x13\n\x11SaveImageResponse\"c\n\x12ImportImageRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12\x0b\n\x03\x65nv\x18\x04 \x03(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\"!\n\x13ImportImageResponse\x12\n\n\x02id\x18\x01 \x01(\t\"$\n\x12\x43heckImagesRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"J\n\x0cImageProblem\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\x12\x10\n\x08repaired\x18\x04 \x01(\x08\"o\n\x13\x43heckImagesResponse\x12*\n\x08problems\x18\x01 \x03(\x0b\x32\x18.cricket.v1.ImageProblem\x12\x15\n\rchecked_blobs\x18\x02 \x01(\x04\x12\x15\n\rchecked_bytes\x18\x03 \x01(\x04\x32\xd3\x04\n\x04Side\x12;\n\x04Info\x12\x17.cricket.v1.InfoRequest\x1a\x18.cricket.v1.InfoResponse\"\x00\x12\x38\n\x03Why\x12\x16.cricket.v1.WhyRequest\x1a\x17.cricket.v1.WhyResponse\"\x00\x12\x41\n\x06Reload\x12\x19.cricket.v1.ReloadRequest\x1a\x1a.cricket.v1.ReloadResponse\"\x00\x12U\n\x0cPullProgress\x12\x1f.cricket.v1.PullProgressRequest\x1a .cricket.v1.PullProgressResponse\"\x00\x30\x01\x12J\n\tLoadImage\x12\x1c.cricket.v1.LoadImageRequest\x1a\x1d.cricket.v1.LoadImageResponse\"\x00\x12J\n\tSaveImage\x12\x1c.cricket.v1.SaveImageRequest\x1a\x1d.cricket.v1.SaveImageResponse\"\x00\x12P\n\x0bImportImage\x12\x1e.cricket.v1.ImportImageRequest\x1a\x1f.cricket.v1.ImportImageResponse\"\x00\x12P\n\x0b\x43heckImages\x12\x1e.cricket.v1.CheckImagesRequest\x1a\x1f.cricket.v1.CheckImagesResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x63ricket/side.proto\x12\ncricket.v1\"\r\n\x0bInfoRequest\"\xa2\x01\n\x0cInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x03\x12\x12\n\nstarted_at\x18\x03 \x01(\x03\x12\x32\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32#.cricket.v1.InfoResponse.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"*\n\nWhyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x66inished\x18\x02 \x01(\x08\"c\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05\x62\x65gan\x18\x03 \x01(\x01\x12\x0c\n\x04took\x18\x04 \x01(\x01\x12\x0f\n\x07running\x18\x05 \x01(\x08\x12\r\n\x05\x64\x65pth\x18\x06 \x01(\r\"\x8f\x01\n\tOperation\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x12\n\nstarted_at\x18\x03 \x01(\x03\x12\x0c\n\x04took\x18\x04 \x01(\x01\x12\x0f\n\x07running\x18\x05 \x01(\x08\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12!\n\x06stages\x18\x07 \x03(\x0b\x32\x11.cricket.v1.Stage\"8\n\x0bWhyResponse\x12)\n\noperations\x18\x01 \x03(\x0b\x32\x15.cricket.v1.Operation\"\x0f\n\rReloadRequest\"8\n\x0eReloadResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x03(\t\x12\x15\n\rneeds_restart\x18\x02 \x03(\t\"(\n\x13PullProgressRequest\x12\x11\n\treference\x18\x01 \x01(\t\"N\n\rLayerProgress\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x10\n\x08received\x18\x03 \x01(\x04\x12\r\n\x05state\x18\x04 \x01(\t\"q\n\x14PullProgressResponse\x12\x11\n\treference\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12)\n\x06layers\x18\x03 \x03(\x0b\x32\x19.cricket.v1.LayerProgress\x12\x0c\n\x04note\x18\x04 \x01(\t\".\n\x10LoadImageRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\'\n\x0bLoadedImage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x02 \x03(\t\"<\n\x11LoadImageResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.cricket.v1.LoadedImage\"?\n\x10SaveImageRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"\x13\n\x11SaveImageResponse\"c\n\x12ImportImageRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12\x0b\n\x03\x65nv\x18\x04 \x03(\t\x12\x13\n\x0bworking_dir\x18\x05 \x01(\t\"!\n\x13ImportImageResponse\x12\n\n\x02id\x18\x01 \x01(\t\"$\n\x12\x43heckImagesRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"J\n\x0cImageProblem\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\x12\x10\n\x08repaired\x18\x04 \x01(\x08\"o\n\x13\x43heckImagesResponse\x12*\n\x08problems\x18\x01 \x03(\x0b\x32\x18.cricket.v1.ImageProblem\x12\x15\n\rchecked_blobs\x18\x02 \x01(\x04\x12\x15\n\rchecked_bytes\x18\x03 \x01(\x04\x32\xd3\x04\n\x04Side\x12;\n\x04Info\x12\x17.cricket.v1.InfoRequest\x1a\x18.cricket.v1.InfoResponse\"\x00\x12\x38\n\x03Why\x12\x16.cricket.v1.WhyRequest\x1a\x17.cricket.v1.WhyResponse\"\x00\x12\x41\n\x06Reload\x12\x19.cricket.v1.ReloadRequest\x1a\x1a.cricket.v1.ReloadResponse\"\x00\x12U\n\x0cPullProgress\x12\x1f.cricket.v1.PullProgressRequest\x1a .cricket.v1.PullProgressResponse\"\x00\x30\x01\x12J\n\tLoadImage\x12\x1c.cricket.v1.LoadImageRequest\x1a\x1d.cricket.v1.LoadImageResponse\"\x00\x12J\n\tSaveImage\x12\x1c.cricket.v1.SaveImageRequest\x1a\x1d.cricket.v1.SaveImageResponse\"\x00\x12P\n\x0bImportImage\x12\x1e.cricket.v1.ImportImageRequest\x1a\x1f.cricket.v1.ImportImageResponse\"\x00\x12P\n\x0b\x43heckImages\x12\x1e.cricket.v1.CheckImagesRequest\x1a\x1f.cricket.v1.CheckImagesResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,28 +53,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELOADRESPONSE']._serialized_end=636
   _globals['_PULLPROGRESSREQUEST']._serialized_start=638
   _globals['_PULLPROGRESSREQUEST']._serialized_end=678
-  _globals['_PULLPROGRESSRESPONSE']._serialized_start=681
-  _globals['_PULLPROGRESSRESPONSE']._serialized_end=837
-  _globals['_LOADIMAGEREQUEST']._serialized_start=839
-  _globals['_LOADIMAGEREQUEST']._serialized_end=885
-  _globals['_LOADEDIMAGE']._serialized_start=887
-  _globals['_LOADEDIMAGE']._serialized_end=926
-  _globals['_LOADIMAGERESPONSE']._serialized_start=928
-  _globals['_LOADIMAGERESPONSE']._serialized_end=988
-  _globals['_SAVEIMAGEREQUEST']._serialized_start=990
-  _globals['_SAVEIMAGEREQUEST']._serialized_end=1053
-  _globals['_SAVEIMAGERESPONSE']._serialized_start=1055
-  _globals['_SAVEIMAGERESPONSE']._serialized_end=1074
-  _globals['_IMPORTIMAGEREQUEST']._serialized_start=1076
-  _globals['_IMPORTIMAGEREQUEST']._serialized_end=1175
-  _globals['_IMPORTIMAGERESPONSE']._serialized_start=1177
-  _globals['_IMPORTIMAGERESPONSE']._serialized_end=1210
-  _globals['_CHECKIMAGESREQUEST']._serialized_start=1212
-  _globals['_CHECKIMAGESREQUEST']._serialized_end=1248
-  _globals['_IMAGEPROBLEM']._serialized_start=1250
-  _globals['_IMAGEPROBLEM']._serialized_end=1324
-  _globals['_CHECKIMAGESRESPONSE']._serialized_start=1326
-  _globals['_CHECKIMAGESRESPONSE']._serialized_end=1437
-  _globals['_SIDE']._serialized_start=1440
-  _globals['_SIDE']._serialized_end=2035
+  _globals['_LAYERPROGRESS']._serialized_start=680
+  _globals['_LAYERPROGRESS']._serialized_end=758
+  _globals['_PULLPROGRESSRESPONSE']._serialized_start=760
+  _globals['_PULLPROGRESSRESPONSE']._serialized_end=873
+  _globals['_LOADIMAGEREQUEST']._serialized_start=875
+  _globals['_LOADIMAGEREQUEST']._serialized_end=921
+  _globals['_LOADEDIMAGE']._serialized_start=923
+  _globals['_LOADEDIMAGE']._serialized_end=962
+  _globals['_LOADIMAGERESPONSE']._serialized_start=964
+  _globals['_LOADIMAGERESPONSE']._serialized_end=1024
+  _globals['_SAVEIMAGEREQUEST']._serialized_start=1026
+  _globals['_SAVEIMAGEREQUEST']._serialized_end=1089
+  _globals['_SAVEIMAGERESPONSE']._serialized_start=1091
+  _globals['_SAVEIMAGERESPONSE']._serialized_end=1110
+  _globals['_IMPORTIMAGEREQUEST']._serialized_start=1112
+  _globals['_IMPORTIMAGEREQUEST']._serialized_end=1211
+  _globals['_IMPORTIMAGERESPONSE']._serialized_start=1213
+  _globals['_IMPORTIMAGERESPONSE']._serialized_end=1246
+  _globals['_CHECKIMAGESREQUEST']._serialized_start=1248
+  _globals['_CHECKIMAGESREQUEST']._serialized_end=1284
+  _globals['_IMAGEPROBLEM']._serialized_start=1286
+  _globals['_IMAGEPROBLEM']._serialized_end=1360
+  _globals['_CHECKIMAGESRESPONSE']._serialized_start=1362
+  _globals['_CHECKIMAGESRESPONSE']._serialized_end=1473
+  _globals['_SIDE']._serialized_start=1476
+  _globals['_SIDE']._serialized_end=2071
 # @@protoc_insertion_point(module_scope)

@@ -95,23 +95,29 @@ class PullProgressRequest(_message.Message):
     reference: str
     def __init__(self, reference: _Optional[str] = ...) -> None: ...
 
+class LayerProgress(_message.Message):
+    __slots__ = ("digest", "size", "received", "state")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    size: int
+    received: int
+    state: str
+    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., received: _Optional[int] = ..., state: _Optional[str] = ...) -> None: ...
+
 class PullProgressResponse(_message.Message):
-    __slots__ = ("reference", "phase", "done_bytes", "total_bytes", "layers_done", "layers_total", "detail")
+    __slots__ = ("reference", "stage", "layers", "note")
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
-    PHASE_FIELD_NUMBER: _ClassVar[int]
-    DONE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
-    LAYERS_DONE_FIELD_NUMBER: _ClassVar[int]
-    LAYERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
-    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     reference: str
-    phase: str
-    done_bytes: int
-    total_bytes: int
-    layers_done: int
-    layers_total: int
-    detail: str
-    def __init__(self, reference: _Optional[str] = ..., phase: _Optional[str] = ..., done_bytes: _Optional[int] = ..., total_bytes: _Optional[int] = ..., layers_done: _Optional[int] = ..., layers_total: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
+    stage: str
+    layers: _containers.RepeatedCompositeFieldContainer[LayerProgress]
+    note: str
+    def __init__(self, reference: _Optional[str] = ..., stage: _Optional[str] = ..., layers: _Optional[_Iterable[_Union[LayerProgress, _Mapping]]] = ..., note: _Optional[str] = ...) -> None: ...
 
 class LoadImageRequest(_message.Message):
     __slots__ = ("path", "name")

@@ -1,0 +1,50 @@
+"""Values of the side service: what our own client asks beyond CRI."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class LayerState(msgspec.Struct, frozen=True):
+    """A layer of a pull. Sizes in bytes; `state`: waiting, downloading, downloaded, unpacking, done or here."""
+
+    digest: str
+    size: int = 0
+    received: int = 0
+    state: str = "waiting"
+
+
+class PullState(msgspec.Struct, frozen=True):
+    """A pull as it is now. `stage`: waiting, resolving, fetching, recording, and last done or failed.
+
+    `note` tells of retries and fallbacks; at the end it is the image id or the error.
+    """
+
+    reference: str
+    stage: str = "waiting"
+    layers: tuple[LayerState, ...] = ()
+    note: str = ""
+
+
+class ImageProblem(msgspec.Struct, frozen=True):
+    """Something wrong in the image store; `kind` is blob, snapshot, image or tag."""
+
+    kind: str
+    name: str
+    what: str
+    repaired: bool = False
+
+
+class CheckReport(msgspec.Struct, frozen=True):
+    """What a check of the image store saw."""
+
+    problems: tuple[ImageProblem, ...] = ()
+    checked_blobs: int = 0
+    checked_bytes: int = 0
+
+
+class ReloadReport(msgspec.Struct, frozen=True):
+    """Keys of the configuration that changed."""
+
+    applied: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
