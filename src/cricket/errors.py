@@ -1,7 +1,7 @@
 """One taxonomy of errors; each kind knows its gRPC code.
 
 Everything that can go wrong is raised as a `CricketError` at the place of the syscall, request or process that failed,
-and becomes a gRPC status in exactly one place (`cri/interceptor.py`). Nobody matches on message text: kinds are classes.
+and becomes a gRPC status in exactly one place (`cri/interceptor.py`). Kinds are classes: nobody matches on text.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Every syscall of the project: processes, namespaces, mounts, cgroups, netlink, files. Nothing above calls the kernel."""
+"""Every syscall of the project: processes, namespaces, mounts, cgroups, netlink, files."""

@@ -63,6 +63,11 @@ def syncfs(fd: int) -> None:
     check(_libc.syncfs(ctypes.c_int(fd)), "syncfs")
 
 
+def die_with_parent(sig: int) -> None:
+    """Have the kernel send `sig` when the thread that started this process ends (prctl PR_SET_PDEATHSIG)."""
+    check(_libc.prctl(ctypes.c_int(1), ctypes.c_ulong(sig), 0, 0, 0), "prctl")
+
+
 def buffer(*words: int) -> bytes:
     """64-bit words as a C struct in memory."""
     return b"".join(w.to_bytes(8, "little") for w in words)

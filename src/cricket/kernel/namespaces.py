@@ -145,7 +145,7 @@ def _sysctl_path(key: str) -> str:
 
 
 def write_sysctls(sysctls: Mapping[str, str]) -> None:
-    """Write sysctls ("net.ipv4.ip_forward" or with slashes) in the namespaces of the calling thread. Raises Internal."""
+    """Write sysctls ("net.ipv4.ip_forward") in the namespaces of the calling thread. Raises Internal."""
     for key, value in sysctls.items():
         path = "/proc/sys/" + _sysctl_path(key)
         with map_errors(OSError, Internal, f"cannot set sysctl {key} to {value!r}", where=path), open(path, "w") as f:
@@ -161,7 +161,7 @@ def _enter(path: str, kind: int) -> None:
 
 
 def in_netns(path: str, fn: Callable[[], T]) -> T:
-    """Run `fn` in a short-lived thread inside the network namespace at `path`; blocks. Raises Internal when it is gone."""
+    """Run `fn` in a thread inside the network namespace at `path`; blocks. Raises Internal when it is gone."""
 
     def body() -> T:
         with map_errors(OSError, Internal, "cannot enter the network namespace", where=path):

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 
-import msgspec
-
 from cricket.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from cricket.kernel.effects import effect
 from cricket.lifecycle import checkpoint_restore, container_purge, container_spec
 from cricket.lifecycle.clock import new_id, now
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.undo import Undo
-from cricket.oci.bundle import write_bundle
 from cricket.oci.cgroup import cgroup_dir
 from cricket.oci.signals import stop_signal
 from cricket.types.container import Container, ContainerConfig, ContainerEvent, ContainerState
@@ -113,6 +109,5 @@ async def _build(e: Parts, box: Sandbox, container: Container, image: Image) -> 
         with stage("NRI plugins", container.id):
             spec, updates = await e.nri.create_container(box, container, spec)
         await container_spec.apply_updates(e, updates)
-    write_bundle(e.layout.bundle(container.id), spec)
-    effect("write bundle")
-    return msgspec.structs.replace(container)
+    e.bundles.write(container.id, spec)
+    return container

@@ -11,7 +11,7 @@ from cricket.lifecycle.parts import Parts
 
 
 async def purge(e: Parts, container_id: str) -> None:
-    """Remove everything that bears the id, the record last. Idempotent; a failure leaves the record for the next try."""
+    """Remove everything that bears the id, the record last. Idempotent; the record outlives a failure."""
     container = e.store.containers.get(container_id)
     if container is None:
         return

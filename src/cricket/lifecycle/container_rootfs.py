@@ -22,7 +22,6 @@ from cricket.types.sandbox import Sandbox
 from cricket.types.security import NamespaceMode, UserNamespace
 
 
-
 def userns_of(box: Sandbox) -> UserNamespace | None:
     """The pod's own user namespace, None when it uses the host's."""
     userns = box.config.security.namespaces.userns
@@ -35,8 +34,8 @@ def mount_rootfs(e: Parts, box: Sandbox, container_id: str, image: Image) -> str
     owner = (userns.uids[0].host_id, userns.gids[0].host_id) if userns else None
     mount = e.snapshots.prepare(container_id, image.chain_id, owner=owner)
     effect("prepare snapshot")
+    e.bundles.make(container_id)
     target = e.layout.rootfs(container_id)
-    make_dir(target)
     if userns is not None:
         mount = _idmap_lowers(e, box, container_id, mount)
     mounts.perform(mount, target)

@@ -14,9 +14,8 @@ from cricket.lifecycle.container_rootfs import mount_rootfs, resolve_volumes
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.sandbox_files import shm_source
 from cricket.oci import apparmor, selinux
-from cricket.oci.cdi import inject
-from cricket.oci.hooks import add_hooks
-from cricket.oci.inputs import SandboxFiles, SpecInputs
+from cricket.oci.cdi.names import requested
+from cricket.oci.inputs import SandboxFiles, SelinuxLabels, SpecInputs
 from cricket.oci.resolve import host_devices, resolve_devices
 from cricket.oci.seccomp_profile import parse_profile
 from cricket.oci.spec import container_spec
@@ -40,7 +39,7 @@ async def build(e: Parts, box: Sandbox, container: Container, image: Image) -> t
     mounts, shown = resolve_volumes(e, box, container.id, config.mounts, by_runtime)
     user = resolve_user(rootfs, security, image.config.user)
     settings = e.handlers.settings(handler)
-    labels = selinux.labels(security.selinux, box.id, privileged=security.privileged)
+    labels = _labels(e, box, container)
     inputs = SpecInputs(
         id=container.id,
         sandbox=box,
@@ -56,7 +55,7 @@ async def build(e: Parts, box: Sandbox, container: Container, image: Image) -> t
         devices=resolve_devices(config.devices),
         host_devices=host_devices() if _all_devices(e, container) else (),
         seccomp=_seccomp(e, security.seccomp),
-        selinux=labels if settings.selinux and e.host.selinux else selinux.NONE,
+        selinux=labels,
         image_name=config.user_image or config.image,
     )
     spec = container_spec(inputs)
@@ -69,15 +68,23 @@ async def build(e: Parts, box: Sandbox, container: Container, image: Image) -> t
 def _extend(e: Parts, container: Container, spec: Spec) -> Spec:
     """CDI devices and hook files; both read directories."""
     config = container.config
-    names = inject.requested(config.cdi_devices, config.annotations)
+    names = requested(config.cdi_devices, config.annotations)
     if names:
-        spec = inject.inject(spec, names, e.config.cdi.spec_dirs)
-    return add_hooks(spec, e.config.hooks.dirs, config.annotations, bool(config.mounts))
+        e.cdi.inject(spec, names)
+    e.hooks.inject(spec, config.annotations, bool(config.mounts))
+    return spec
 
 
 def _all_devices(e: Parts, container: Container) -> bool:
     handler = e.handlers.of(container.handler)
     return container.config.security.privileged and not handler.config.privileged_without_host_devices
+
+
+def _labels(e: Parts, box: Sandbox, container: Container) -> SelinuxLabels:
+    if not (e.config.security.selinux and e.host.selinux):
+        return SelinuxLabels()
+    security = container.config.security
+    return selinux.labels(security.selinux, box.id, privileged=security.privileged)
 
 
 def _files(e: Parts, box: Sandbox) -> SandboxFiles:

@@ -14,7 +14,6 @@ from cricket.lifecycle.parts import Parts
 from cricket.monitor.conmon import MonitorSpec
 from cricket.types.container import Container, ContainerEvent, ContainerState
 from cricket.types.event import EventType
-from cricket.types.node import CgroupDriver
 from cricket.types.sandbox import SandboxState
 from cricket.types.stage import stage
 
@@ -63,12 +62,11 @@ async def _run(e: Parts, container: Container) -> int:
         name=container.config.metadata.name or container.id,
         bundle=bundle,
         log_path=container.log_path or "/dev/null",
-        runtime=handler.runtime.path,
+        runtime=handler.runtime.binary,
         runtime_args=handler.runtime.global_args,
         terminal=container.config.tty,
         stdin=container.config.stdin,
         stdin_once=container.config.stdin_once,
-        systemd_cgroup=e.handlers.cgroup_driver is CgroupDriver.SYSTEMD,
         restore=e.layout.checkpoint(container.id) if container.restore_from else "",
     )
     with stage("runtime create", container.id):

@@ -9,7 +9,6 @@ import msgspec
 from cricket.errors import FailedPrecondition
 from cricket.kernel.effects import effect
 from cricket.lifecycle.parts import Parts
-from cricket.oci.bundle import read_spec, write_bundle
 from cricket.oci.resources import linux_resources
 from cricket.types.container import ContainerState
 from cricket.types.resources import Resources
@@ -36,15 +35,14 @@ async def _update(e: Parts, container_id: str, resources: Resources) -> None:
             raise FailedPrecondition(f"the container is {container.state}", where=container_id)
         merged = merge(container.resources, resources)
         wanted = linux_resources(merged, e.host)
-        bundle = e.layout.bundle(container_id)
         if container.state is ContainerState.RUNNING:
             with stage("runtime update", container_id):
                 await e.handlers.of(container.handler).runtime.update(container_id, wanted)
             effect("runtime update")
-        spec = read_spec(bundle)
+        spec = e.bundles.read(container_id)
         linux = spec["linux"]
         linux["resources"] = {**linux.get("resources", {}), **wanted}
-        write_bundle(bundle, spec)
+        e.bundles.write(container_id, spec)
         e.store.put(msgspec.structs.replace(container, resources=merged))
 
 
@@ -61,5 +59,3 @@ async def apply(e: Parts, updates: list[tuple[str, Resources]]) -> None:
     for container_id, resources in updates:
         if container_id in e.store.containers:
             await _update(e, container_id, resources)
-
-

@@ -24,6 +24,7 @@ from cricket.lifecycle import (
     sandbox_run,
     sandbox_stop,
 )
+from cricket.lifecycle.image_service import NativeImages
 from cricket.lifecycle.node import NativeNode
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.stats import StatsReader
@@ -167,9 +168,10 @@ class NativeExecutor:
 
 
 class NativeEngine:
-    """All parts together; satisfies `cricket.cri.engine.Engine`, given an image service."""
+    """All parts together; satisfies `cricket.cri.engine.Engine`."""
 
-    def __init__(self, parts: Parts, stats: StatsReader) -> None:
+    def __init__(self, parts: Parts, stats: StatsReader, images: NativeImages) -> None:
+        self.images = images
         self.sandboxes = NativeSandboxes(parts, stats)
         self.containers = NativeContainers(parts, stats)
         self.executor = NativeExecutor(parts)

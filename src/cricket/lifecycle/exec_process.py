@@ -19,6 +19,11 @@ _CHUNK = 65536
 _DRAIN = 2.0  # seconds for which output is still read after the exit: a grandchild may hold the pipes for ever
 
 
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
 class Streams:
     """Our ends of the command's streams; -1 where there is none. With a terminal all are the same descriptor."""
 
@@ -72,14 +77,9 @@ class ExecProcess:
         """Wait until an output can be read; False when the time after the exit is over."""
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
-
-        def wake() -> None:
-            if not ready.done():
-                ready.set_result(None)
-
         fds = list(self._outputs)
         for fd in fds:
-            loop.add_reader(fd, wake)
+            loop.add_reader(fd, _wake, ready)
         try:
             if self._deadline is None:
                 await asyncio.wait((ready, self._exit), return_when=asyncio.FIRST_COMPLETED)
@@ -102,7 +102,7 @@ class ExecProcess:
             except BlockingIOError:
                 ready: asyncio.Future[None] = loop.create_future()
                 fd = self._streams.stdin
-                loop.add_writer(fd, lambda ready=ready: ready.done() or ready.set_result(None))
+                loop.add_writer(fd, _wake, ready)
                 try:
                     await asyncio.wait((ready, self._exit), return_when=asyncio.FIRST_COMPLETED)
                 finally:

@@ -12,7 +12,6 @@ from cricket.kernel.files import atomic_write
 from cricket.kernel.process import spawn
 from cricket.lifecycle.exec_process import ExecProcess, Streams, open_terminal
 from cricket.lifecycle.parts import Parts
-from cricket.oci.bundle import read_spec
 from cricket.oci.process import exec_process
 from cricket.types.container import Container, ContainerState
 from cricket.types.streams import ExecRequest
@@ -33,12 +32,12 @@ async def start(e: Parts, request: ExecRequest) -> ExecProcess:
     """
     container = running(e, request.container_id)
     bundle = e.layout.bundle(container.id)
-    process = exec_process(read_spec(bundle), request.cmd, tty=request.tty)
+    process = exec_process(e.bundles.read(container.id), request.cmd, tty=request.tty)
     name = secrets.token_hex(8)
     spec_file, pid_file = f"{bundle}/exec-{name}.json", f"{bundle}/exec-{name}.pid"
     atomic_write(spec_file, msgspec.json.encode(process), mode=0o600, durable=False)
     runtime = e.handlers.of(container.handler).runtime
-    argv = runtime.exec_argv(container.id, spec_file, pid_file, tty=request.tty)
+    argv = runtime.exec_argv(container.id, spec_file, pid_file)
     theirs: list[int] = []
     try:
         streams, fds = _terminal(theirs) if request.tty else _pipes(request, theirs)

@@ -9,10 +9,11 @@ import msgspec
 
 from cricket.config.model import Config
 from cricket.config.model import Handler as HandlerConfig
-from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
+from cricket.errors import FailedPrecondition, InvalidArgument
 from cricket.kernel.cgroup_paths import default_driver
 from cricket.oci.inputs import HandlerSettings, RuntimeFeatures
 from cricket.oci.runtime import Runtime
+from cricket.oci.runtime_probe import probe
 from cricket.types.node import CgroupDriver, HandlerInfo
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,8 @@ class Handlers:
     async def _probe(self, name: str, config: HandlerConfig) -> Handler:
         root = config.root or f"{self.config.state}/runtime/{name}"
         runtime = Runtime(name, config.path or name, root, systemd_cgroup=self.cgroup_driver is CgroupDriver.SYSTEMD)
-        try:
-            features = await runtime.probe()
-        except CricketError as error:
-            log.debug("handler %s cannot be used: %s", name, error)
-            return Handler(name, runtime, RuntimeFeatures(name=name), config, problem=str(error))
-        return Handler(name, runtime, features, config)
+        found = await probe(runtime, f"{self.config.state}/probe/{name}", f"{self.config.root}/probe/{name}")
+        return Handler(name, runtime, found.features, config, problem="" if found.usable else found.reason)
 
     def _choose_default(self) -> str:
         wanted = self.config.default_handler
@@ -82,7 +79,7 @@ class Handlers:
         return handler
 
     def of(self, name: str) -> Handler:
-        """The handler of an existing object, broken or not. Raises FailedPrecondition when it is no longer configured."""
+        """The handler of an existing object, broken or not. Raises FailedPrecondition when it is gone."""
         handler = self._handlers.get(name)
         if handler is None:
             raise FailedPrecondition(

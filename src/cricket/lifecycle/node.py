@@ -61,7 +61,7 @@ class NativeNode:
 
     async def update_runtime_config(self, pod_cidr: str) -> None:
         """Hand the node's pod CIDR to the network."""
-        await self._e.network.set_pod_cidr(pod_cidr)
+        await self._e.network.update_pod_cidr(pod_cidr)
 
     def events(self) -> AsyncIterator[Event]:
         """Container events from now on."""

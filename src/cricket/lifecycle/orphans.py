@@ -26,7 +26,7 @@ async def sweep(e: Parts) -> None:
         for name in _entries(handler.runtime.root):
             if len(name) == 64 and name not in known:
                 await _try(name, handler.runtime.delete(name, force=True))
-    for key in e.snapshots.list_active():
+    for key in (snapshot.key for snapshot in e.snapshots.list_active()):
         if key.partition("-")[0] not in known:
             await _try(key, asyncio.to_thread(e.snapshots.remove, key))
     for name in _entries(e.layout.exits):

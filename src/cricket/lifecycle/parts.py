@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from cricket.config.model import Config
+from cricket.images.snapshots import Snapshots
 from cricket.kernel import cgroup_paths
 from cricket.kernel.proc import boot_id
 from cricket.lifecycle.events import EventBus
@@ -17,14 +18,16 @@ from cricket.lifecycle.process_watch import ProcessWatch
 from cricket.lifecycle.stopping import Stopping
 from cricket.monitor.conmon import Conmon
 from cricket.monitor.exits import ExitWatch
+from cricket.network.network import Network
+from cricket.oci.bundle import Bundles
+from cricket.oci.cdi.registry import Registry
+from cricket.oci.hooks import HookDirectories
 from cricket.oci.host import HostFacts
 from cricket.store.store import Store
 from cricket.types.container import Container
-from cricket.types.image import FsUsage, Image
-from cricket.types.mount import Mount
-from cricket.types.node import Condition
+from cricket.types.image import Image
 from cricket.types.resources import Resources
-from cricket.types.sandbox import Sandbox, SandboxConfig
+from cricket.types.sandbox import Sandbox
 
 Spec = dict[str, Any]
 
@@ -36,48 +39,6 @@ class Images(Protocol):
         """By id, unique id prefix, tag or digest reference."""
 
 
-class Snapshots(Protocol):
-    """Root file systems by container id."""
-
-    def prepare(
-        self, key: str, chain_id: str, *, writable: bool = True, owner: tuple[int, int] | None = None
-    ) -> Mount:
-        """A writable root file system on top of an image. Idempotent."""
-
-    def view(self, key: str, chain_id: str) -> Mount:
-        """A read-only one. Idempotent."""
-
-    def remove(self, key: str) -> None:
-        """Remove it. Idempotent."""
-
-    def usage(self, key: str) -> FsUsage:
-        """Size of the writable layer."""
-
-    def list_active(self) -> list[str]:
-        """The keys of all that exist."""
-
-
-class Attached(Protocol):
-    """What a network setup gave."""
-
-    @property
-    def ips(self) -> tuple[str, ...]:
-        """Addresses, the primary first."""
-
-
-class Network(Protocol):
-    """The pod network."""
-
-    async def setup(self, sandbox_id: str, netns: str, config: SandboxConfig) -> Attached:
-        """Attach a sandbox."""
-
-    async def teardown(self, sandbox_id: str, netns: str, config: SandboxConfig) -> None:
-        """Detach it. Idempotent; `netns` is "" when it is gone."""
-
-    def condition(self) -> Condition:
-        """NetworkReady or why not."""
-
-
 class Nri(Protocol):
     """Node resource interface plugins; nothing is called unless `active`."""
 
@@ -85,27 +46,29 @@ class Nri(Protocol):
     def active(self) -> bool:
         """Whether any plugin is connected."""
 
-    async def run_sandbox(self, sandbox: Sandbox) -> None: ...  # noqa: D102 - named after the NRI events
+    async def run_sandbox(self, sandbox: Sandbox) -> None: ...
 
-    async def stop_sandbox(self, sandbox: Sandbox) -> None: ...  # noqa: D102
+    async def stop_sandbox(self, sandbox: Sandbox) -> None: ...
 
-    async def remove_sandbox(self, sandbox: Sandbox) -> None: ...  # noqa: D102
+    async def remove_sandbox(self, sandbox: Sandbox) -> None: ...
+
+    async def update_sandbox(
+        self, sandbox: Sandbox, overhead: Resources | None, resources: Resources | None
+    ) -> None: ...
 
     async def create_container(
         self, sandbox: Sandbox, container: Container, spec: Spec
-    ) -> tuple[Spec, Sequence[tuple[str, Resources]]]: ...  # noqa: D102
+    ) -> tuple[Spec, Sequence[tuple[str, Resources]]]: ...
 
-    async def start_container(self, sandbox: Sandbox, container: Container) -> None: ...  # noqa: D102
+    async def start_container(self, sandbox: Sandbox, container: Container) -> None: ...
 
     async def update_container(
         self, sandbox: Sandbox, container: Container, resources: Resources
-    ) -> tuple[Resources, Sequence[tuple[str, Resources]]]: ...  # noqa: D102
+    ) -> tuple[Resources, Sequence[tuple[str, Resources]]]: ...
 
-    async def stop_container(
-        self, sandbox: Sandbox, container: Container
-    ) -> Sequence[tuple[str, Resources]]: ...  # noqa: D102
+    async def stop_container(self, sandbox: Sandbox, container: Container) -> Sequence[tuple[str, Resources]]: ...
 
-    async def remove_container(self, sandbox: Sandbox, container: Container) -> None: ...  # noqa: D102
+    async def remove_container(self, sandbox: Sandbox, container: Container) -> None: ...
 
 
 class Parts:
@@ -125,6 +88,8 @@ class Parts:
         self.config, self.layout, self.store = config, layout, store
         self.images, self.snapshots, self.network, self.nri = images, snapshots, network, nri
         self.handlers = handlers
+        self.bundles = Bundles(layout.containers())
+        self.hooks, self.cdi = HookDirectories(config.hooks.dirs), Registry(config.cdi.spec_dirs)
         self.events, self.ops, self.locks = EventBus(), Operations(), Locks()
         self.stopping: dict[str, Stopping] = {}
         self.boot_id = boot_id()
@@ -140,3 +105,9 @@ class Parts:
         delay = min(self._delays.get(key, 5.0) * 2, 300.0)
         self._delays[key] = delay
         asyncio.get_running_loop().call_later(delay, lambda: self.ops.background(work(), f"retry {key}"))
+
+    async def close(self, drain: float) -> None:
+        """Wait `drain` seconds for running verbs, then stop watching; containers go on."""
+        await self.ops.drain(drain)
+        self.exits.stop()
+        self.processes.close()

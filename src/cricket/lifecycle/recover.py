@@ -30,9 +30,10 @@ _REBOOTED = "the machine was restarted while the container ran"
 
 
 async def recover(e: Parts) -> None:
-    """Bring records and reality together. Never fails: what cannot be cleaned up now stays recorded and is tried again."""
-    for record in (*e.store.sandboxes.values(), *e.store.containers.values()):
-        clock.not_before(record.created_at)
+    """Bring records and reality together. Never fails: what cannot be cleaned up now is tried again."""
+    times = [b.created_at for b in e.store.sandboxes.values()]
+    times += [max(c.created_at, c.finished_at) for c in e.store.containers.values()]
+    clock.not_before(max(times, default=0))
     e.exits.start()
     container_exit.listen(e)
     for container in list(e.store.containers.values()):

@@ -14,7 +14,9 @@ from cricket.types.sandbox import Dns, Sandbox
 from cricket.types.security import NamespaceMode
 
 SHM_SIZE = 64 << 20
-_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+_HOSTS = (
+    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+)
 
 
 def hostname(box: Sandbox) -> str:

@@ -1,22 +1,22 @@
-"""The init of a sandbox whose containers share one PID namespace: catatonit in pause mode. Other sandboxes have none."""
+"""The init of a sandbox whose containers share a PID namespace: catatonit in pause mode."""
 
 from __future__ import annotations
 
 import os
-import shutil
 
 import msgspec
 
 from cricket.errors import FailedPrecondition, Internal
 from cricket.kernel import cgroups, mounts
 from cricket.kernel.effects import effect
-from cricket.kernel.files import make_dir
 from cricket.lifecycle import sandbox_namespaces
 from cricket.lifecycle.parts import Parts
-from cricket.oci.bundle import write_bundle
+from cricket.oci.bundle import Bundles
 from cricket.oci.cgroup import cgroup_dir
-from cricket.oci.sandbox_init import INIT_PATHS, sandbox_init_spec
+from cricket.oci.sandbox_init import InitInputs, find_init, make_rootfs, sandbox_init_spec
 from cricket.types.sandbox import Sandbox
+
+_BUNDLE = "init"
 
 
 def pid(box: Sandbox) -> int:
@@ -28,31 +28,23 @@ def pid(box: Sandbox) -> int:
     return box.init_pid
 
 
-def binary() -> str:
-    """Where catatonit is. Raises FailedPrecondition when it is not installed."""
-    for path in (*INIT_PATHS, shutil.which("catatonit") or ""):
-        if path and os.access(path, os.X_OK):
-            return path
-    raise FailedPrecondition(
-        "a shared PID namespace needs catatonit, which is not installed", todo="Install the package catatonit."
-    )
-
-
 async def start(e: Parts, box: Sandbox) -> Sandbox:
     """Start the init and watch it; the record with its pid. Raises Internal, FailedPrecondition."""
     handler = e.handlers.of(box.runtime)
-    bundle = e.layout.sandbox_file(box.id, "init")
-    rootfs = f"{bundle}/rootfs"
-    make_dir(rootfs)
+    bundles = Bundles(e.layout.sandbox(box.id))
+    bundle = bundles.make(_BUNDLE)
+    make_rootfs(bundles.rootfs(_BUNDLE))
     spec = sandbox_init_spec(
-        box,
-        rootfs=rootfs,
-        binary=binary(),
-        namespaces=sandbox_namespaces.joined(e.layout, box),
-        host=e.host,
-        handler=e.handlers.settings(handler),
+        InitInputs(
+            sandbox=box,
+            rootfs=bundles.rootfs(_BUNDLE),
+            init=find_init(),
+            host=e.host,
+            handler=e.handlers.settings(handler),
+            namespaces=sandbox_namespaces.joined(e.layout, box),
+        )
     )
-    write_bundle(bundle, spec)
+    bundles.write(_BUNDLE, spec)
     await handler.runtime.run_detached(box.id, bundle, f"{bundle}/pidfile")
     effect("start sandbox init")
     try:
@@ -66,7 +58,7 @@ async def start(e: Parts, box: Sandbox) -> Sandbox:
 
 async def remove(e: Parts, box: Sandbox) -> None:
     """Kill the init and remove what it had. Idempotent; without an init nothing happens."""
-    bundle = e.layout.sandbox_file(box.id, "init")
+    bundle = e.layout.sandbox_file(box.id, _BUNDLE)
     e.processes.forget(box.id)
     if not os.path.isdir(bundle):
         return

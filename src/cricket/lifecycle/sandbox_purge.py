@@ -30,7 +30,7 @@ async def release(e: Parts, box: Sandbox) -> None:
 
 
 async def purge(e: Parts, sandbox_id: str) -> None:
-    """Remove everything that bears the id, the record last. Idempotent; a failure leaves the record for the next try."""
+    """Remove everything that bears the id, the record last. Idempotent; the record outlives a failure."""
     box = e.store.sandboxes.get(sandbox_id)
     if box is None:
         return

@@ -87,9 +87,7 @@ async def _attach_network(e: Parts, box: Sandbox) -> Sandbox:
         return box
     condition = e.network.condition()
     if not condition.status:
-        raise Unavailable(
-            "the pod network is not ready", where=condition.reason, todo=condition.message
-        )
+        raise Unavailable("the pod network is not ready", where=condition.reason, todo=condition.message)
     netns = e.layout.pin(box.id, "net")
     with stage("network setup", box.id):
         result = await e.network.setup(box.id, netns, box.config)

@@ -33,7 +33,6 @@ class MonitorSpec(msgspec.Struct, frozen=True):
     terminal: bool = False
     stdin: bool = False
     stdin_once: bool = False
-    systemd_cgroup: bool = False
     restore: str = ""
 
 
@@ -62,8 +61,6 @@ class Conmon:
             argv.append("--stdin")
             if not spec.stdin_once:
                 argv.append("--leave-stdin-open")
-        if spec.systemd_cgroup:
-            argv.append("--systemd-cgroup")
         if spec.restore:
             argv += ["--restore", spec.restore]
         return argv

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cricket.kernel.namespaces import in_netns
 from cricket.kernel.netlink import IFF_LOOPBACK, Link, Netlink
 from cricket.network.attachment import IFNAME
 from cricket.types.stats import Interface
 
 
-async def interfaces(netns: str) -> tuple[Interface, ...]:
-    """Counters of all interfaces but loopback, eth0 first; raises Internal when the namespace is gone."""
+def interfaces(netns: str) -> tuple[Interface, ...]:
+    """Counters of all interfaces but loopback, eth0 first; blocks for about a millisecond.
+
+    Raises Internal when the namespace is gone.
+    """
 
     def work() -> list[Link]:
         with Netlink() as netlink:
             return netlink.links()
 
-    links = await asyncio.to_thread(in_netns, netns, work)
-    found = [_interface(link) for link in links if not link.flags & IFF_LOOPBACK]
+    found = [_interface(link) for link in in_netns(netns, work) if not link.flags & IFF_LOOPBACK]
     return tuple(sorted(found, key=lambda i: i.name != IFNAME))
 
 

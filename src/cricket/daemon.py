@@ -1,0 +1,258 @@
+"""The composition root: every part is made here by its plain constructor, started in order, stopped in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import grp
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from cricket import __version__
+from cricket.config.load import Loaded, load
+from cricket.config.model import Config
+from cricket.config.reload import plan
+from cricket.cri.server import CriServer
+from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
+from cricket.images.pull import PullService
+from cricket.images.store import ImageStore
+from cricket.kernel import effects
+from cricket.kernel.files import make_dir
+from cricket.lifecycle.engine import NativeEngine
+from cricket.lifecycle.handlers import Handlers
+from cricket.lifecycle.image_service import NativeImages
+from cricket.lifecycle.layout import Layout
+from cricket.lifecycle.no_nri import NoNri
+from cricket.lifecycle.parts import Parts
+from cricket.lifecycle.recover import recover
+from cricket.lifecycle.stats import StatsReader
+from cricket.lifecycle.streams import CheckedStreams
+from cricket.network.network import Network
+from cricket.network.stats import interfaces
+from cricket.store.store import Store
+from cricket.streaming.server import StreamServer
+from cricket.types.container import Container
+from cricket.types.image import FsUsage
+
+log = logging.getLogger("cricket")
+_DRAIN = 10.0  # seconds for which a stop waits for running verbs; what is left is finished by recovery
+
+
+def main(config_path: str, overrides: dict[str, object]) -> int:
+    """Run the daemon until SIGTERM or SIGINT; the exit status. Configuration errors are told and give 2."""
+    began = time.monotonic()
+    try:
+        loaded = load(config_path, overrides=overrides)
+    except CricketError as error:
+        print(f"cricket: {error}", file=sys.stderr)
+        return 2
+    set_up_logging(loaded.config)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    try:
+        return asyncio.run(Daemon(loaded, config_path, overrides).run(began))
+    except CricketError as error:
+        log.error("cannot start: %s", error)
+        return 1
+
+
+def set_up_logging(config: Config) -> None:
+    """Log to standard error, as text or JSON lines."""
+    handler = logging.StreamHandler()
+    if config.log.format == "json":
+        from cricket.log_json import JsonFormatter
+
+        handler.setFormatter(JsonFormatter())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+class Daemon:
+    """One running daemon."""
+
+    def __init__(self, loaded: Loaded, config_path: str, overrides: dict[str, object]) -> None:
+        self.config, self._path, self._overrides = loaded.config, config_path, overrides
+        self.layout = Layout(self.config.root, self.config.state)
+        self._lock = -1
+
+    async def run(self, began: float) -> int:
+        """Start everything, serve, stop everything."""
+        self._take_lock()
+        self.layout.prepare()
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            stopped = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(signal.SIGHUP, self.reload)
+            log.info("cricket %s serves after %.0f ms", __version__, (time.monotonic() - began) * 1000)
+            notify("READY=1")
+            effects.arm()
+            # What start-up made lives as long as the daemon: no collection needs to look at it again.
+            gc.collect()
+            gc.freeze()
+            await stopped.wait()
+            notify("STOPPING=1")
+            log.info("stopping; containers go on running")
+        return 0
+
+    def _take_lock(self) -> None:
+        """Two daemons on one root would undo each other's work."""
+        make_dir(self.config.root, 0o711)
+        path = f"{self.config.root}/daemon.lock"
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FailedPrecondition(
+                "another cricket daemon uses this root directory", where=self.config.root, todo="Stop it first."
+            ) from error
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        config, layout = self.config, self.layout
+        handlers = Handlers(config)
+        store = Store(layout.database)
+        stack.callback(store.close)
+        images = ImageStore(layout.images, pinned=config.images.pinned, keep_blobs=config.images.keep_blobs)
+        stack.callback(images.close)
+        pulls = PullService(config.images, images)
+        stack.push_async_callback(pulls.close)
+        network = self._network()
+        await handlers.probe()
+        network.start_watch()
+        stack.callback(network.stop_watch)
+        nri = self._nri()
+        parts = Parts(config, layout, store, images, images.snapshots, network, nri, handlers)
+        stack.push_async_callback(parts.close, _DRAIN)
+        await images.recover()
+        await recover(parts)
+        stats = self._stats(parts)
+        engine = NativeEngine(parts, stats, NativeImages(images, pulls))
+        streaming = self._streaming(engine)
+        await streaming.start()
+        stack.push_async_callback(streaming.stop)
+        if config.nri.enable:
+            await nri.start(parts)
+            stack.push_async_callback(nri.stop)
+        await self._serve(stack, engine, CheckedStreams(parts, streaming))
+        self._parts, self._handlers, self._stats_reader = parts, handlers, stats
+        self._report()
+
+    def _network(self) -> Network:
+        config = self.config.network
+        return Network(
+            config.conf_dirs,
+            config.bin_dirs,
+            config.cache_dir or f"{self.config.root}/network",
+            default_network=config.default_network,
+            conf_template=config.conf_template,
+            plugin_timeout=config.plugin_timeout,
+        )
+
+    def _nri(self) -> Any:
+        return NoNri()
+
+    def _stats(self, parts: Parts) -> StatsReader:
+        def writable_layer(container: Container) -> FsUsage | None:
+            try:
+                return parts.snapshots.usage(container.id)
+            except CricketError:
+                return None
+
+        return StatsReader(
+            parts.cgroups,
+            parts.handlers.cgroup_driver,
+            writable_layer=writable_layer,
+            interfaces=lambda box: interfaces(box.netns),
+            period=self.config.stats.collect_period,
+        )
+
+    def _streaming(self, engine: NativeEngine) -> StreamServer:
+        config = self.config.streaming
+        return StreamServer(
+            engine.executor,
+            address=config.address,
+            port=config.port,
+            tls_cert=config.tls_cert,
+            tls_key=config.tls_key,
+            base_url=config.base_url,
+            idle_timeout=config.idle_timeout,
+            creation_timeout=config.creation_timeout,
+        )
+
+    async def _serve(self, stack: contextlib.AsyncExitStack, engine: NativeEngine, streams: CheckedStreams) -> None:
+        if self.config.metrics.address:
+            from cricket.cri.metrics_http import MetricsServer
+
+            metrics = MetricsServer(self.config.metrics.address)
+            await metrics.start()
+            stack.push_async_callback(metrics.stop)
+        make_dir(os.path.dirname(self.config.socket), 0o711)
+        server = CriServer(
+            engine, streams, self.config.socket, mode=self.config.socket_mode, gid=_group(self.config.socket_group)
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+
+    def _report(self) -> None:
+        """Say at start what a user would otherwise find out from a failing pod."""
+        for handler in self._handlers.all():
+            if handler.problem:
+                log.warning("handler %s cannot be used: %s", handler.name, handler.problem)
+        log.info("default handler: %s", self._handlers.default or "none")
+        condition = self._parts.network.condition()
+        if not condition.status:
+            log.warning("network: %s", condition.message)
+
+    def reload(self) -> None:
+        """SIGHUP: take over what can be changed while running, and say what needs a restart."""
+        try:
+            loaded = load(self._path, overrides=self._overrides)
+        except CricketError as error:
+            log.error("the configuration is not reloaded: %s", error)
+            return
+        change = plan(self.config, loaded.config)
+        self.config = self._parts.config = self._handlers.config = change.config
+        network = change.config.network
+        self._parts.network.reconfigure(
+            network.conf_dirs,
+            network.bin_dirs,
+            default_network=network.default_network,
+            conf_template=network.conf_template,
+            plugin_timeout=network.plugin_timeout,
+        )
+        self._stats_reader.period = change.config.stats.collect_period
+        logging.getLogger().setLevel(change.config.log.level.upper())
+        log.info("configuration reloaded: %s", ", ".join(c.key for c in change.applied) or "nothing has changed")
+        if change.needs_restart:
+            log.warning("these changes need a restart: %s", ", ".join(c.key for c in change.needs_restart))
+
+
+def notify(state: str) -> None:
+    """sd_notify(3): tell the service manager; without one nothing happens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+
+
+def _group(name: str) -> int | None:
+    if not name:
+        return None
+    if name.isdigit():
+        return int(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise InvalidArgument(f"there is no group {name!r}", where="socket_group") from error
