@@ -133,10 +133,11 @@ class ImageStore:
 
     def _fs_usage(self) -> FsUsage:
         sizes, layers = [], []
-        with contextlib.suppress(NotFound):  # a collection may run meanwhile
-            for digest in self.content.list():
+        for digest in self.content.list():
+            with contextlib.suppress(NotFound):  # a collection may run meanwhile
                 sizes.append(self.content.size(digest))
-            for chain in self.snapshots.layers.list():
+        for chain in self.snapshots.layers.list():
+            with contextlib.suppress(NotFound):
                 layers.append(self.snapshots.layers.record(chain))
         return FsUsage(
             mountpoint=self.root,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import queue
 import threading
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from cricket.errors import CricketError, DataLoss, Internal
 _CHUNK = 1 << 20
 _AHEAD = 4
 _INPUT = 1 << 18
+_WINDOW = 1 << 27  # what zstd --long=27 needs; more would let an archive take any amount of memory
 
 
 class Source(Protocol):
@@ -48,6 +50,44 @@ class _Sniffed(io.RawIOBase):
         return len(data)
 
 
+class _Zstd:
+    """Zstandard frames. The library takes an input that ends within a frame for one that ends after it, so a frame of
+    our own is put at the end: what comes out must end with it."""
+
+    def __init__(self, raw: Source) -> None:
+        import zstandard
+
+        self._raw = raw
+        self._mark = os.urandom(16)
+        self._last = zstandard.ZstdCompressor(level=1).compress(self._mark)
+        source: Any = self._Input(self)
+        limits = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+        self._frames: Source = limits.stream_reader(source, read_size=_INPUT, read_across_frames=True)
+        self._held = b""
+
+    class _Input:
+        def __init__(self, outer: _Zstd) -> None:
+            self._outer = outer
+
+        def read(self, size: int = -1) -> bytes:
+            data = self._outer._raw.read(size)
+            if not data:
+                data, self._outer._last = self._outer._last, b""
+            return data
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            data = self._frames.read(size)
+            if not data:
+                if self._held != self._mark:
+                    raise EOFError("the compressed data end in the middle of a frame")
+                return b""
+            data = self._held + data
+            self._held = data[-len(self._mark) :]
+            if len(data) > len(self._mark):
+                return data[: -len(self._mark)]
+
+
 def decompressed(source: Source) -> Source:
     """`source` decompressed as its first bytes say: gzip (several members too), zstd (several frames), xz, bzip2.
 
@@ -61,11 +101,7 @@ def decompressed(source: Source) -> Source:
         reader: Source = isal_zlib._GzipReader(raw, _INPUT)
         return reader
     if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5):
-        import zstandard
-
-        limits = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        frames: Source = limits.stream_reader(raw, read_size=_INPUT, read_across_frames=True)
-        return frames
+        return _Zstd(raw)
     if head.startswith(b"\xfd7zXZ\x00"):
         import lzma
 

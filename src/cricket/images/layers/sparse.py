@@ -39,14 +39,14 @@ def map_1_0(next_block: Callable[[], bytes]) -> tuple[Segments, int]:
         rest += next_block()
         blocks += 1
         *new, rest = rest.split(b"\n")
-        if len(rest) > 32:
-            raise ValueError("a number without an end")
         if not lines and new:
             count = _count(new[0])
             if count > _MAX_SEGMENTS:
                 raise ValueError("too many segments")
             wanted = 1 + 2 * count
         lines += new
+        if len(lines) < wanted and len(rest) > 32:
+            raise ValueError("a number without an end")
     numbers = [_count(n) for n in lines[1:wanted]]
     return list(zip(numbers[::2], numbers[1::2], strict=True)), blocks
 
