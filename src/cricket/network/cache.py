@@ -114,7 +114,7 @@ def _read_one(file: str) -> Entry | None:
     if record.kind != KIND or os.path.basename(file) != f"{record.network_name}-{record.container_id}-{record.if_name}":
         return None
     try:
-        conf = parse(base64.b64decode(record.config), file)
+        conf = parse(base64.b64decode(record.config, validate=True), file)
     except (CricketError, ValueError):
         conf = None
     if conf is not None and (not conf.plugins or conf.name != record.network_name):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Net, config
+from network_scene import Net, config
 
 from cricket.errors import InvalidArgument
 from cricket.kernel.namespaces import in_netns, unpin
@@ -86,7 +86,7 @@ async def test_bridge_gives_an_address_and_a_way(net: Net) -> None:
     server = greeter(netns)
     assert await asyncio.to_thread(fetch, result.ips[0], 8080) == b"hello"
     stop(server)
-    [eth0] = await stats.interfaces(netns)
+    [eth0] = await asyncio.to_thread(stats.interfaces, netns)
     assert eth0.name == "eth0" and eth0.rx_packets > 0 and eth0.tx_bytes > 0
     await network.check(sandbox, netns, config())
     for _ in range(2):

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Net, config
+from network_scene import Net, config
 
 from cricket.errors import Code, CricketError, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
 from cricket.kernel.namespaces import in_netns
