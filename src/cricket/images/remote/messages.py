@@ -27,8 +27,9 @@ class PullLimits(msgspec.Struct, frozen=True, omit_defaults=True):
 class PullRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The first line on the worker's stdin; when stdin ends, the worker does.
 
-    `references` are canonical, tried in order. `known` maps them to the digest that the index has for them: when the
-    registry still says the same, nothing else is asked. `platform` like "linux/amd64", "" for this machine.
+    `references` are canonical, tried in order. `known` maps them to the digests that the index has for them: when the
+    registry still says one of these, nothing else is asked. `platform` like "linux/amd64", "" for this machine.
+    `lease` is held by the daemon ("": the worker makes its own), `parent` the daemon's pid.
     """
 
     references: tuple[str, ...]
@@ -36,9 +37,10 @@ class PullRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     registries: RegistryPaths = RegistryPaths()
     auth: RegistryAuth | None = None
     auth_files: tuple[str, ...] = ()
-    known: dict[str, str] = {}
+    known: dict[str, tuple[str, ...]] = {}
     platform: str = ""
     limits: PullLimits = PullLimits()
+    lease: str = ""
     parent: int = 0
 
 

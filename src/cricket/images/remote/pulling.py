@@ -6,7 +6,9 @@ unpacked already is not downloaded. A pull that was killed at any moment goes on
 
 from __future__ import annotations
 
+import fcntl
 import functools
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +19,8 @@ from cricket.images.config import make_image
 from cricket.images.content import ContentStore
 from cricket.images.layer_store import LayerStore
 from cricket.images.layers import apply_layer
-from cricket.images.reference import Reference
+from cricket.images.leases import Lease
+from cricket.images.reference import Reference, parse_digest
 from cricket.images.remote.client import Fetched
 from cricket.images.remote.connection import Pool
 from cricket.images.remote.credentials import Keyring
@@ -29,18 +32,22 @@ from cricket.images.remote.platform import Platform, host_platform
 from cricket.images.remote.registries_conf import load_registries
 from cricket.images.remote.reporter import Reporter
 from cricket.images.remote.resolve import resolve
-from cricket.images.remote.retry import RetryPolicy
+from cricket.images.remote.retry import RetryPolicy, pause
 from cricket.images.remote.sources import Sources
 
 _NESTING_MAX = 3
+_OTHER_PROCESS = 0.05
 _STALL_NEVER = 10.0**6
 
 
 class Pull:
-    """Pulls what a request asks for. `send` gets progress, from any thread but one at a time."""
+    """Pulls what a request asks for. `send` gets progress, from any thread but one at a time.
 
-    def __init__(self, request: PullRequest, send: Callable[[PullProgress], None]) -> None:
-        self._request, self._limits = request, request.limits
+    Everything is put under the lease before it is looked for, so that no collection takes it away meanwhile.
+    """
+
+    def __init__(self, request: PullRequest, lease: Lease, send: Callable[[PullProgress], None]) -> None:
+        self._request, self._lease, self._limits = request, lease, request.limits
         self._content, self._store = ContentStore(request.root), LayerStore(request.root)
         self._report = Reporter(send)
         self._stop = threading.Event()
@@ -66,10 +73,9 @@ class Pull:
     def _pull(self, reference: Reference) -> PullResult:
         self._report.stage("resolving", str(reference))
         sources = self._sources(reference)
-        known = self._request.known.get(str(reference), "")
-        top = sources.manifest_of_target(known)
-        if top is None:
-            return PullResult(str(reference), known, endpoint=sources.first.url)
+        top = sources.manifest_of_target(self._request.known.get(str(reference), ()))
+        if isinstance(top, str):
+            return PullResult(str(reference), top, endpoint=sources.first.url)
         where = f"{reference}, from {sources.first.host}"
         fetched, manifest = self._image_manifest(top, sources, where)
         config = self._config(manifest.config, sources)
@@ -97,6 +103,7 @@ class Pull:
         fetched = top
         for _ in range(_NESTING_MAX):
             document = parse_manifest(fetched.body, fetched.content_type, where)
+            self._lease.add([fetched.digest])
             self._content.put(fetched.body, fetched.digest)
             if isinstance(document, Manifest):
                 return fetched, document
@@ -107,6 +114,7 @@ class Pull:
         item = choose(index, self._platform, where)
         if item.size > self._limits.manifest_size:
             raise ResourceExhausted(f"the manifest is larger than {self._limits.manifest_size} bytes", where=where)
+        self._lease.add([item.digest])
         if self._content.has(item.digest):
             fetched = Fetched(item.digest, item.media_type, self._content.read(item.digest))
         else:
@@ -122,6 +130,7 @@ class Pull:
         limit = self._limits.config_size
         if item.size > limit:
             raise ResourceExhausted(f"the image config is larger than {limit} bytes", where=item.digest)
+        self._lease.add([item.digest])
         if not self._content.has(item.digest):
             download = Download(self._content, item, sources.blobs(item), self._policy, self._stop, _ignore)
             download.run()
@@ -129,6 +138,7 @@ class Pull:
         return self._content.read(item.digest, limit)
 
     def _layers(self, manifest: Manifest, diff_ids: tuple[str, ...], chains: list[str], sources: Sources) -> None:
+        self._lease.add([*chains, *(layer.digest for layer in manifest.layers)])
         missing = [n for n, chain in enumerate(chains) if not self._store.has(chain)]
         wanted = {manifest.layers[n].digest: manifest.layers[n] for n in missing}
         self._report.layers(manifest.layers, [d.digest for d in manifest.layers if d.digest not in wanted])
@@ -148,8 +158,13 @@ class Pull:
         for n in missing:
             download = downloads[manifest.layers[n].digest]
             self._report.state(download.item.digest, "unpacking")
-            self._unpack(download, chains[n], chains[n - 1] if n else "", diff_ids[n])
+            while being_unpacked(self._store, chains[n]):
+                pause(self._stop, _OTHER_PROCESS)
+            if not self._store.has(chains[n]):
+                self._unpack(download, chains[n], chains[n - 1] if n else "", diff_ids[n])
             self._report.state(download.item.digest, "done")
+        for download in downloads.values():
+            download.blob.wait_done()
 
     def _start(self, downloads: list[Download]) -> None:
         """Begin downloading, lowest first. The threads end with the process when the pull fails."""
@@ -189,6 +204,25 @@ class Pull:
             if reader.stale:
                 raise Aborted("the download began anew")
             layer.commit(result)
+
+
+def being_unpacked(store: LayerStore, chain: str) -> bool:
+    """Whether another process unpacks this layer now (it has a staging directory locked): waiting is cheaper."""
+    prefix = parse_digest(chain)[1] + "."
+    for name in os.listdir(store.staging):
+        if not name.startswith(prefix):
+            continue
+        try:
+            fd = os.open(os.path.join(store.staging, name), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+    return False
 
 
 def _ignore(received: int, new: int) -> None:

@@ -45,19 +45,19 @@ class Sources:
         """The endpoint that is asked first."""
         return self._clients[0].endpoint
 
-    def manifest_of_target(self, known: str) -> Fetched | None:
-        """What the reference's tag or digest stands for; None when a tag still has the digest `known`.
+    def manifest_of_target(self, known: Sequence[str]) -> Fetched | str:
+        """What the reference's tag or digest stands for; only the digest when a tag still has one of the `known`.
 
-        A registry is asked with HEAD first when a digest is known: that is quick and costs no quota. Raises the error
+        A registry is asked with HEAD first when digests are known: that is quick and costs no quota. Raises the error
         of the last endpoint, with those of the others in its text.
         """
 
-        def ask(client: RegistryClient) -> Fetched | None:
+        def ask(client: RegistryClient) -> Fetched | str:
             target = self._reference.target
             if known and not self._reference.digest:
                 digest = client.digest_of_tag(target)
-                if digest == known:
-                    return None
+                if digest in known:
+                    return digest
                 target = digest or target
             return client.manifest(target)
 
