@@ -137,7 +137,7 @@ class Readiness:
             self._assessing.cancel()
             self._assessing = None
         if conf is not None and (len(conf.versions) > 1 or has_status(conf)):
-            self._trouble = "the plugins have not answered yet"
+            # Ready until a plugin says otherwise, milliseconds from now: a pod that comes too early is tried again.
             self._assessing = asyncio.ensure_future(self._keep_assessing(conf))
 
     async def _keep_assessing(self, conf: NetworkConf) -> None:

@@ -312,3 +312,20 @@ async def test_a_gc_failure_names_what_failed(net: Net) -> None:
     (net.tmp / "ok").touch()
     await network.gc([])
     assert net.cached() == []
+
+
+async def test_what_another_runtime_attached_is_taken_down_by_id(net: Net) -> None:
+    """containerd caches its loopback too, in the same place; a node may switch with pods running."""
+    net.write(net.bridge_plugin())
+    network = net.network()
+    sandbox, netns = net.sandbox()
+    await network.setup(sandbox, netns, config())
+    [file] = net.cached()
+    body = {k: v for k, v in json.loads(file.read_text()).items() if k != "runtime"}
+    file.write_text(json.dumps(body))
+    loopback = {**body, "networkName": "cni-loopback", "ifName": "lo"}
+    (file.parent / f"cni-loopback-{sandbox}-lo").write_text(json.dumps(loopback))
+    await network.gc([])
+    assert len(net.cached()) == 2
+    await network.teardown(sandbox, netns, config())
+    assert net.cached() == [] and net.reserved() == []
