@@ -125,7 +125,7 @@ class Daemon:
         stack.callback(store.close)
         images = ImageStore(layout.images, pinned=config.images.pinned, keep_blobs=config.images.keep_blobs)
         stack.callback(images.close)
-        pulls = PullService(config.images, images)
+        pulls = PullService(images, config.images)
         stack.push_async_callback(pulls.close)
         network = self._network()
         await handlers.probe()
