@@ -13,7 +13,7 @@ import tempfile
 
 import msgspec
 
-from cricket.errors import CricketError, FailedPrecondition, Internal
+from cricket.errors import CricketError, FailedPrecondition, Internal, map_errors
 from cricket.kernel.files import make_dir, remove_tree
 from cricket.kernel.process import run
 from cricket.oci.check import within
@@ -130,7 +130,11 @@ async def _trial(runtime: Runtime, scratch: str, oci_version: str, *, volume: st
         if result.code:
             text = last_message(_read(log)) or last_message(result.stderr) or f"exit code {result.code}"
             raise Internal(f"{runtime.path} cannot create a container here: {text}")
-        return _look(int(_read(pid_file)), source) if volume else _Trial()
+        pid = _read(pid_file)
+        if not pid.isdigit():
+            raise Internal(f"{runtime.path} create made no container")
+        with map_errors(OSError, Internal, f"{runtime.path}'s container vanished"):
+            return _look(int(pid), source) if volume else _Trial()
     finally:
         try:
             await runtime.delete(container_id, force=True)
