@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from cricket.errors import Internal, InvalidArgument, map_errors
+
 Plain = dict[str, Any]
 # protobuf comes without type information: messages, descriptors of messages and of fields.
 Message = Any
@@ -26,6 +28,19 @@ def from_plain(kind: Message, value: Plain) -> Message:
     message = kind()
     _fill(message, value)
     return message
+
+
+def parse(kind: Message, data: bytes) -> Message:
+    """The message of type `kind` in `data`; raises InvalidArgument when it is none."""
+    # protobuf's DecodeError has no type information and its other errors no common class; parsing can do nothing else.
+    with map_errors(Exception, InvalidArgument, f"this is no {kind.DESCRIPTOR.name} message"):
+        return kind.FromString(data)
+
+
+def serialize(kind: Message, value: Plain) -> bytes:
+    """The bytes of a message with these values; raises Internal when they do not fit (a number out of range)."""
+    with map_errors((ValueError, TypeError, KeyError), Internal, f"a value does not fit into {kind.DESCRIPTOR.name}"):
+        return bytes(from_plain(kind, value).SerializeToString())
 
 
 @functools.cache
