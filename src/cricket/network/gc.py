@@ -56,7 +56,7 @@ async def _by_plugins(conf: NetworkConf, valid: list[Key], plugins: Plugins) -> 
     for plugin in conf.plugins:
         name = str(plugin["type"])
         try:
-            if "1.1.0" in await plugins.versions(name):
+            if "1.1.0" in (await plugins.versions(name) or ()):
                 await plugins.get(name).invoke("GC", request(conf, plugin, extra=extra), NOWHERE)
         except CricketError as e:
             failures.append(str(e))

@@ -116,7 +116,7 @@ class Plugins:
 
     def __init__(self, bin_dirs: Sequence[str], timeout: float = TIMEOUT) -> None:
         self.bin_dirs, self.timeout = tuple(bin_dirs), timeout
-        self._versions: dict[tuple[str, int, int], frozenset[str]] = {}
+        self._versions: dict[tuple[str, int, int], frozenset[str] | None] = {}
 
     def path(self, plugin_type: str) -> str | None:
         """The executable, None when it is not installed."""
@@ -139,18 +139,22 @@ class Plugins:
             raise FailedPrecondition(f"CNI plugin {plugin_type} is not installed", where=where, todo=todo)
         return Executable(path, self.bin_dirs, self.timeout)
 
-    async def versions(self, plugin_type: str) -> frozenset[str]:
-        """The versions that the plugin says it speaks (VERSION); asked once per file as it is on disk."""
+    async def versions(self, plugin_type: str) -> frozenset[str] | None:
+        """The versions that the plugin says it speaks (VERSION), None when it does not say.
+
+        Asked once per file as it is on disk. Raises FailedPrecondition when it is not installed.
+        """
         plugin = self.get(plugin_type)
         if not isinstance(plugin, Executable):
-            return frozenset()
+            return None
         with map_errors(OSError, FailedPrecondition, f"CNI plugin {plugin_type} went away", where=plugin.path):
             info = os.stat(plugin.path)
         key = (plugin.path, info.st_ino, info.st_mtime_ns)
         if key not in self._versions:
-            answer = await plugin.invoke("VERSION", {"cniVersion": "1.0.0"}, Attachment("", "", ""))
+            try:
+                answer = await plugin.invoke("VERSION", {"cniVersion": "1.0.0"}, Attachment("", "", ""))
+            except CricketError:
+                answer = None  # simple scripts do not know VERSION
             found = answer.get("supportedVersions") if isinstance(answer, dict) else None
-            # A plugin from before 0.2.0 knows no VERSION and lists nothing.
-            listed = [v for v in found if isinstance(v, str)] if isinstance(found, list) else ["0.1.0"]
-            self._versions[key] = frozenset(listed)
+            self._versions[key] = frozenset(str(v) for v in found) if isinstance(found, list) and found else None
         return self._versions[key]

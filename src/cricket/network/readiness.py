@@ -87,8 +87,8 @@ class Readiness:
             text = f"network {conf.name} ({conf.path}) needs the CNI plugin {', '.join(missing)}, not found in {where}"
             return _not_ready(text + self._broken())
         if self._trouble:
-            return _not_ready(f"network {conf.name} ({conf.path}): {self._trouble}{self._broken()}")
-        return Condition("NetworkReady", True, message=self._broken().strip())
+            return _not_ready(f"network {conf.name}: {self._trouble}{self._broken()}")
+        return Condition("NetworkReady", True, message=self._broken().lstrip(". "))
 
     def _absent(self) -> str:
         if self._default_network and self.loaded.networks:
@@ -100,7 +100,7 @@ class Readiness:
         if not self.loaded.broken:
             return ""
         # The reason names the file.
-        return " Ignored: " + "; ".join(reason for _, reason in self.loaded.broken)
+        return ". Ignored: " + "; ".join(reason for _, reason in self.loaded.broken)
 
     def _changed(self) -> None:
         if self._reloading is not None:
@@ -128,7 +128,7 @@ class Readiness:
         self._assess()
 
     def _assess(self) -> None:
-        """Ask for versions and STATUS in the background, when the configuration calls for it and has changed."""
+        """Ask for versions and STATUS in the background, when the configuration has changed."""
         conf = self.default()
         if conf is not None and conf == self._assessed:
             return
@@ -136,20 +136,21 @@ class Readiness:
         if self._assessing is not None:
             self._assessing.cancel()
             self._assessing = None
-        if conf is not None and (len(conf.versions) > 1 or has_status(conf)):
+        if conf is not None:
             # Ready until a plugin says otherwise, milliseconds from now: a pod that comes too early is tried again.
             self._assessing = asyncio.ensure_future(self._keep_assessing(conf))
 
     async def _keep_assessing(self, conf: NetworkConf) -> None:
         while True:
             try:
-                chosen = await negotiate(conf, self.plugins)
+                chosen = await negotiate(conf, self.plugins, ask=True)
                 await status(chosen, self.plugins)
                 self._trouble = ""
                 if not has_status(chosen):
                     return
             except CricketError as e:
-                self._trouble = str(e)
+                # What is missing is told by condition() itself, and no longer once it is installed.
+                self._trouble = "" if self.plugins.missing(conf.plugin_types()) else str(e)
             await asyncio.sleep(self._interval)
 
 

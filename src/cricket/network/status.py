@@ -19,5 +19,5 @@ async def status(conf: NetworkConf, plugins: Plugins) -> None:
         return
     for plugin in conf.plugins:
         name = str(plugin["type"])
-        if "1.1.0" in await plugins.versions(name):
+        if "1.1.0" in (await plugins.versions(name) or ()):
             await plugins.get(name).invoke("STATUS", request(conf, plugin), NOWHERE)

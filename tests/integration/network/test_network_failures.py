@@ -329,3 +329,16 @@ async def test_what_another_runtime_attached_is_taken_down_by_id(net: Net) -> No
     assert len(net.cached()) == 2
     await network.teardown(sandbox, netns, config())
     assert net.cached() == [] and net.reserved() == []
+
+
+async def test_a_version_that_a_plugin_does_not_speak_is_told_before_a_pod_fails(net: Net) -> None:
+    net.script("mute", "exit 1")
+    net.write(net.bridge_plugin(), {"type": "mute"}, cniVersion="1.1.0")
+    network = net.network()
+    network.start_watch()
+    try:
+        await _until(lambda: "bridge speaks" in network.condition().message)
+        net.write(net.bridge_plugin(), {"type": "mute"})
+        await _until(lambda: network.condition().status)
+    finally:
+        network.stop_watch()
