@@ -54,7 +54,8 @@ class SideService:
 
     async def LoadImage(self, request: pb.LoadImageRequest) -> pb.LoadImageResponse:
         """Load images from a file."""
-        images = await _have(self._archives).load(_path(request.path), request.name)
+        path = _path(request.path)
+        images = await _have(self._archives).load(path, request.name)
         return pb.LoadImageResponse(images=[pb.LoadedImage(id=i.id, tags=i.tags) for i in images])
 
     async def SaveImage(self, request: pb.SaveImageRequest) -> pb.SaveImageResponse:
