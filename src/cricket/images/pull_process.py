@@ -31,9 +31,8 @@ async def pull_process(request: PullRequest, on_progress: Callable[[PullProgress
         try:
             yield await _listen(child, lines, errors, on_progress)
             leash.close()
-            await asyncio.wait_for(child.wait(), _END)
-        except TimeoutError:
-            pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), _END)
         finally:
             child.kill()
             await child.wait()
