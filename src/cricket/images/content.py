@@ -2,6 +2,8 @@
 
     blobs/sha256/HEX     whole and verified; appears by rename
     ingest/HEX           partial download; flock'ed by the one process that writes it, kept for resuming
+
+A blob is durable when it appears; a partial is never trusted, but digested as a whole at the end.
 """
 
 from __future__ import annotations

@@ -146,6 +146,15 @@ class ImageIndex:
         matches = [image for image_id, image in by_id.items() if image_id.startswith(prefix)]
         return matches[0] if len(matches) == 1 else None
 
+    def find_tag(self, name: str) -> str:
+        """The tag, in its one spelling, that `name` stands for; "" when it is an id, a digest, or no tag here."""
+        with contextlib.suppress(InvalidArgument):
+            tag = Reference.parse(name).tagged
+            image = self._by_id.get(self._names.get(tag, ""))
+            if image is not None and tag in image.tags:
+                return tag
+        return ""
+
     def list(self) -> list[Image]:
         """All images, by id."""
         return list(self._by_id.values())

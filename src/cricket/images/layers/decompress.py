@@ -88,30 +88,40 @@ class _Zstd:
                 return data[: -len(self._mark)]
 
 
+def compression(head: bytes) -> str:
+    """What the first bytes (six are enough) say: "gzip", "zstd", "xz", "bzip2", or "" for anything else."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5):
+        return "zstd"  # a frame, or one to be skipped
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return "xz"
+    return "bzip2" if head.startswith(b"BZh") else ""
+
+
 def decompressed(source: Source) -> Source:
     """`source` decompressed as its first bytes say: gzip (several members too), zstd (several frames), xz, bzip2.
 
     Anything else is taken to be an uncompressed archive.
     """
     raw: Any = _Sniffed(source)
-    head: bytes = raw.head
-    if head.startswith(b"\x1f\x8b"):
-        from isal import isal_zlib
+    reader: Source = raw
+    match compression(raw.head):
+        case "gzip":
+            from isal import isal_zlib
 
-        reader: Source = isal_zlib._GzipReader(raw, _INPUT)
-        return reader
-    if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5):
-        return _Zstd(raw)
-    if head.startswith(b"\xfd7zXZ\x00"):
-        import lzma
+            reader = isal_zlib._GzipReader(raw, _INPUT)
+        case "zstd":
+            reader = _Zstd(raw)
+        case "xz":
+            import lzma
 
-        return lzma.open(io.BufferedReader(raw, _INPUT))
-    if head.startswith(b"BZh"):
-        import bz2
+            reader = lzma.LZMAFile(io.BufferedReader(raw, _INPUT))
+        case "bzip2":
+            import bz2
 
-        return bz2.open(io.BufferedReader(raw, _INPUT))
-    plain: Source = raw
-    return plain
+            reader = bz2.BZ2File(io.BufferedReader(raw, _INPUT))
+    return reader
 
 
 class Chunks:
