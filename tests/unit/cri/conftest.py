@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,19 @@ async def server(engine: FakeEngine, registry: Registry, tmp_path: Path) -> Asyn
 
 
 @pytest.fixture
-async def client(server: CriServer) -> AsyncIterator[Client]:
-    client = Client(server.path)
-    yield client
-    await client.channel.close()
+async def connect() -> AsyncIterator[Callable[[str], Client]]:
+    """Makes clients of servers that a test starts itself."""
+    clients: list[Client] = []
+
+    def make(path: str) -> Client:
+        clients.append(Client(path))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.channel.close()
+
+
+@pytest.fixture
+def client(server: CriServer, connect: Callable[[str], Client]) -> Client:
+    return connect(server.path)

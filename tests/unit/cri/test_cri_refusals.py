@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,18 @@ async def test_garbage_on_a_stream(client: Any) -> None:
 async def test_a_huge_request_is_refused_and_the_server_lives(client: Any) -> None:
     code, _ = await client.refused("Version", pb.VersionRequest(version="x" * (17 << 20)))
     assert code == "RESOURCE_EXHAUSTED"
+    assert (await client.call("Version")).runtime_name == "cricket"
+
+
+async def test_what_is_no_grpc_at_all_is_dropped(client: Any, server: CriServer) -> None:
+    for nonsense in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 4096):
+        reader, writer = await asyncio.open_unix_connection(server.path)
+        writer.write(nonsense)
+        writer.write_eof()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()
+        writer.close()
     assert (await client.call("Version")).runtime_name == "cricket"
 
 
@@ -243,12 +256,10 @@ async def test_a_pull_and_an_exec_end_with_their_caller(client: Any, engine: Fak
     assert gate.cancelled
 
 
-async def test_shutdown_ends_streams_and_verbs(engine: FakeEngine, tmp_path: Path, request: Any) -> None:
-    from conftest import Client  # the fixture's class, for a server of our own
-
+async def test_shutdown_ends_streams_and_verbs(engine: FakeEngine, tmp_path: Path, connect: Any) -> None:
     server = CriServer(engine, FakeStreams(), str(tmp_path / "s"), registry=Registry())
     await server.start()
-    client = Client(server.path)
+    client = connect(server.path)
     gate = Gate()
     engine.sandboxes.run = gate  # type: ignore[method-assign]  # a verb that waits
     events = client.start("GetContainerEvents")
@@ -264,7 +275,6 @@ async def test_shutdown_ends_streams_and_verbs(engine: FakeEngine, tmp_path: Pat
         assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
     assert not (tmp_path / "s").exists()
     await server.stop()
-    await client.channel.close()
 
 
 async def test_calls_are_counted_and_logged(client: Any, registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
