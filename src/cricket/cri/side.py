@@ -17,7 +17,7 @@ from cricket.types.stage import OperationReport, reports
 
 T = TypeVar("T")
 
-KINDS = ("oci", "docker", "layout")
+KINDS = ("oci-archive", "oci-dir", "docker-archive")
 
 
 class SideService:

@@ -16,7 +16,7 @@ class Archives(Protocol):
         """Load an OCI layout, OCI archive or docker-archive; `name` is for an image that has none of its own."""
 
     async def save(self, names: Sequence[str], path: str, kind: str) -> None:
-        """Write images as `kind` "oci" (archive), "docker" or "layout"; AlreadyExists when the path does."""
+        """Write images as "oci-archive", "oci-dir" or "docker-archive"; AlreadyExists when the path does."""
 
     async def import_root(
         self, path: str, name: str, command: Sequence[str], env: Sequence[str], working_dir: str
@@ -31,7 +31,7 @@ class Pulls(Protocol):
     """Pulls under way."""
 
     def watch(self, reference: str) -> AsyncIterator[PullState]:
-        """States of the pull of a reference, the current one first; ends with the pull. NotFound when there is none."""
+        """States of the pull of a reference, the current one first, until it ends; nothing when there is none."""
 
 
 class Daemon(Protocol):

@@ -15,10 +15,7 @@ class LayerState(msgspec.Struct, frozen=True):
 
 
 class PullState(msgspec.Struct, frozen=True):
-    """A pull as it is now. `stage`: waiting, resolving, fetching, recording, and last done or failed.
-
-    `note` tells of retries and fallbacks; at the end it is the image id or the error.
-    """
+    """A pull as it is now. `stage`: waiting, resolving, fetching or recording; `note` tells of retries and fallbacks."""
 
     reference: str
     stage: str = "waiting"
