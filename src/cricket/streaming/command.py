@@ -45,12 +45,12 @@ async def serve_command(
         async with asyncio.timeout(creation_timeout):
             await (_fixed(link, channels, request, dialect) if fixed else _opened(link, channels, request, dialect))
     except TimeoutError:
-        await _finish(channels, rc.encode_failure("timed out waiting for client to create streams", dialect))
+        await _fail(channels, "timed out waiting for client to create streams", dialect)
         return
     try:
         process = await start()
     except CricketError as e:
-        await _finish(channels, rc.encode_failure(f"error executing command in container: {e}", dialect))
+        await _fail(channels, f"error executing command in container: {e}", dialect)
         return
     try:
         try:
@@ -145,6 +145,13 @@ async def _resize(channel: Channel, process: Process) -> None:
             for width, height in decoder.feed(data):
                 await process.resize(width, height)
     channel.discard()
+
+
+async def _fail(channels: Channels, text: str, dialect: Dialect) -> None:
+    """Nothing was run. Clients of version 1 look at the error only until their outputs end, so it comes first."""
+    if channels.error:
+        await channels.error.write(rc.encode_failure(text, dialect))
+    await _finish(channels, b"")
 
 
 async def _finish(channels: Channels, status: bytes) -> None:

@@ -266,7 +266,7 @@ class Link:
 
     async def _room(self) -> bool:
         """Wait until the channels' readers have caught up; False when the peer hangs up meanwhile."""
-        while self._buffered > BUFFERED:
+        while self._buffered > BUFFERED and not self._finishing:
             self._drained.clear()
             try:
                 async with asyncio.timeout(1.0):
@@ -284,6 +284,7 @@ class Link:
 
     async def _farewell(self, receiving: asyncio.Future[None]) -> None:
         self._finishing = True
+        self._drained.set()
         for channel in list(self._channels.values()):
             channel.discard()
         self.mux.close()

@@ -20,13 +20,18 @@ PORT_FORWARD_TUNNEL = TUNNEL_PREFIX + PORT_FORWARD
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """What a protocol version can do. `half_close`: the close signal; over SPDY every version can half-close."""
+    """What a protocol version can do. `half_close`: the close signal; over SPDY every version can half-close.
+
+    `tells_exit`: clients of SPDY version 1 drop output that they have not read yet as soon as they hear of an error;
+    so, as from Kubernetes' own servers, they never hear of an exit code.
+    """
 
     name: str
     json_status: bool = False
     resize: bool = False
     half_close: bool = False
     base64: bool = False
+    tells_exit: bool = True
 
 
 SPDY_DIALECTS = {
@@ -35,7 +40,7 @@ SPDY_DIALECTS = {
         Dialect("v4.channel.k8s.io", json_status=True, resize=True),
         Dialect("v3.channel.k8s.io", resize=True),
         Dialect("v2.channel.k8s.io"),
-        Dialect("channel.k8s.io"),
+        Dialect("channel.k8s.io", tells_exit=False),
     )
 }
 WEBSOCKET_DIALECTS = {
@@ -75,7 +80,9 @@ class _Status(msgspec.Struct, omit_defaults=True):
 
 
 def encode_exit(code: int, dialect: Dialect) -> bytes:
-    """What the error channel says of an exit code; b"" when this version says nothing of success."""
+    """What the error channel says of an exit code; b"" when this version says nothing of it."""
+    if not dialect.tells_exit:
+        return b""
     if code == 0:
         return msgspec.json.encode(_Status(status="Success")) if dialect.json_status else b""
     text = f"command terminated with non-zero exit code: {code}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import pty
@@ -15,83 +14,99 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cricket.errors import NotFound, Unavailable
+from cricket.kernel.process import Child, spawn
 from cricket.streaming.server import StreamServer
 from cricket.types.streams import STDERR, STDOUT, AttachRequest, ExecRequest, Process
+
+
+async def ready(fd: int, *, to_write: bool = False) -> None:
+    """Wait until a descriptor can be read or written."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    add, remove = (loop.add_writer, loop.remove_writer) if to_write else (loop.add_reader, loop.remove_reader)
+    add(fd, lambda: future.done() or future.set_result(None))
+    try:
+        await future
+    finally:
+        remove(fd)
+
+
+async def read_fd(fd: int) -> bytes:
+    while True:
+        try:
+            return os.read(fd, 65536)
+        except BlockingIOError:
+            await ready(fd)
 
 
 class LocalProcess:
     """A local child with pipes; `read` takes from whichever output has something."""
 
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
-        self.child = child
-        self.closed = False
-        self._reads: dict[asyncio.Task[bytes], int] = {}
-        assert child.stdout and child.stderr
-        for fd, stream in ((STDOUT, child.stdout), (STDERR, child.stderr)):
-            self._reads[asyncio.ensure_future(stream.read(65536))] = fd
+    def __init__(self, child: Child, stdin: int, outputs: dict[int, int]) -> None:
+        self.child, self.stdin, self.outputs, self.closed = child, stdin, outputs, False
+        for fd in (stdin, *outputs):
+            os.set_blocking(fd, False)
 
     async def read(self) -> tuple[int, bytes] | None:
-        while self._reads:
-            done, _ = await asyncio.wait(self._reads, return_when=asyncio.FIRST_COMPLETED)
-            task = done.pop()
-            fd = self._reads.pop(task)
-            if data := task.result():
-                stream = self.child.stdout if fd == STDOUT else self.child.stderr
-                assert stream
-                self._reads[asyncio.ensure_future(stream.read(65536))] = fd
-                return fd, data
+        while self.outputs:
+            tasks = {asyncio.ensure_future(ready(fd)): fd for fd in self.outputs}
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            fd = next(fd for task, fd in tasks.items() if not task.cancelled())
+            if data := os.read(fd, 65536):
+                return self.outputs[fd], data
+            os.close(fd)
+            del self.outputs[fd]
         return None
 
     async def write(self, data: bytes) -> None:
-        assert self.child.stdin
-        with contextlib.suppress(OSError):
-            self.child.stdin.write(data)
-            await self.child.stdin.drain()
+        rest = memoryview(data)
+        while rest and self.stdin >= 0:
+            try:
+                rest = rest[os.write(self.stdin, rest) :]
+            except BlockingIOError:
+                await ready(self.stdin, to_write=True)
+            except BrokenPipeError:
+                return
 
     async def close_stdin(self) -> None:
-        assert self.child.stdin
-        self.child.stdin.close()
+        if self.stdin >= 0:
+            os.close(self.stdin)
+            self.stdin = -1
 
     async def resize(self, width: int, height: int) -> None:
         pass
 
     async def wait(self) -> int:
-        code = await self.child.wait()
-        return code if code >= 0 else 128 - code
+        return await self.child.wait()
 
     async def close(self) -> None:
         self.closed = True
-        for task in self._reads:
-            task.cancel()
-        await asyncio.gather(*self._reads, return_exceptions=True)
-        if self.child.returncode is None:
-            self.child.kill()
+        self.child.kill()
         await self.child.wait()
-        self.child._transport.close()  # type: ignore[attr-defined]  # the pipes, which a grandchild may hold
+        await self.close_stdin()
+        for fd in self.outputs:
+            os.close(fd)
+        self.outputs = {}
 
 
 class TtyProcess:
     """A local child on a pseudo terminal."""
 
-    def __init__(self, child: asyncio.subprocess.Process, master: int) -> None:
+    def __init__(self, child: Child, master: int) -> None:
         self.child, self.master, self.closed = child, master, False
         os.set_blocking(master, False)
 
     async def read(self) -> tuple[int, bytes] | None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                data = os.read(self.master, 65536)
-                return (STDOUT, data) if data else None
-            except BlockingIOError:
-                ready = loop.create_future()
-                loop.add_reader(self.master, lambda f=ready: f.done() or f.set_result(None))
-                try:
-                    await ready
-                finally:
-                    loop.remove_reader(self.master)
-            except OSError:
-                return None
+        try:
+            data = await read_fd(self.master)
+        except OSError:
+            return None
+        return (STDOUT, data) if data else None
 
     async def write(self, data: bytes) -> None:
         os.write(self.master, data)
@@ -108,8 +123,7 @@ class TtyProcess:
     async def close(self) -> None:
         if not self.closed:
             self.closed = True
-            if self.child.returncode is None:
-                self.child.kill()
+            self.child.kill()
             await self.child.wait()
             os.close(self.master)
 
@@ -143,18 +157,16 @@ class LocalBackend:
         return sock
 
     async def _pipes(self, request: ExecRequest) -> LocalProcess:
-        pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        child = await asyncio.create_subprocess_exec(
-            *request.cmd, stdin=pipe if request.stdin else null, stdout=pipe, stderr=pipe
-        )
-        return LocalProcess(child)
+        (in_r, in_w), (out_r, out_w), (err_r, err_w) = os.pipe(), os.pipe(), os.pipe()
+        child = spawn(request.cmd, fds={**({0: in_r} if request.stdin else {}), 1: out_w, 2: err_w})
+        for fd in (in_r, out_w, err_w):
+            os.close(fd)
+        return LocalProcess(child, in_w, {out_r: STDOUT, err_r: STDERR})
 
     async def _tty(self, request: ExecRequest) -> TtyProcess:
         master, slave = pty.openpty()
         try:
-            child = await asyncio.create_subprocess_exec(
-                *request.cmd, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-            )
+            child = spawn(request.cmd, fds={0: slave, 1: slave, 2: slave}, setsid=True)
         finally:
             os.close(slave)
         return TtyProcess(child, master)
