@@ -81,13 +81,9 @@ class SideService:
 
     async def CheckImages(self, request: pb.CheckImagesRequest) -> pb.CheckImagesResponse:
         """Verify the store."""
-        report = await _have(self._archives).check(request.repair)
+        found = await _have(self._archives).check(request.repair)
         return pb.CheckImagesResponse(
-            problems=[
-                pb.ImageProblem(kind=p.kind, name=p.name, what=p.what, repaired=p.repaired) for p in report.problems
-            ],
-            checked_blobs=report.checked_blobs,
-            checked_bytes=report.checked_bytes,
+            problems=[pb.ImageProblem(kind=p.kind, name=p.name, what=p.what, outcome=p.outcome) for p in found]
         )
 
 

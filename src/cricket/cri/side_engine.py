@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from cricket.types.image import Image
-from cricket.types.side import CheckReport, PullState, ReloadReport
+from cricket.types.side import ImageProblem, PullState, ReloadReport
 
 
 class Archives(Protocol):
@@ -23,7 +23,7 @@ class Archives(Protocol):
     ) -> Image:
         """Make an image of one layer from a directory or a tar."""
 
-    async def check(self, repair: bool) -> CheckReport:
+    async def check(self, repair: bool) -> Sequence[ImageProblem]:
         """Verify blobs and layers; with `repair`, drop what is broken."""
 
 

@@ -15,7 +15,7 @@ class LayerState(msgspec.Struct, frozen=True):
 
 
 class PullState(msgspec.Struct, frozen=True):
-    """A pull as it is now. `stage`: waiting, resolving, fetching or recording; `note` tells of retries and fallbacks."""
+    """A pull as it is now. `stage`: waiting, resolving, fetching or recording; `note`: retries and fallbacks."""
 
     reference: str
     stage: str = "waiting"
@@ -24,20 +24,15 @@ class PullState(msgspec.Struct, frozen=True):
 
 
 class ImageProblem(msgspec.Struct, frozen=True):
-    """Something wrong in the image store; `kind` is blob, snapshot, image or tag."""
+    """Something wrong in the image store.
+
+    `kind` is index, blob, image, layer, snapshot or orphan; `outcome` says what repair did, "" for nothing.
+    """
 
     kind: str
     name: str
     what: str
-    repaired: bool = False
-
-
-class CheckReport(msgspec.Struct, frozen=True):
-    """What a check of the image store saw."""
-
-    problems: tuple[ImageProblem, ...] = ()
-    checked_blobs: int = 0
-    checked_bytes: int = 0
+    outcome: str = ""
 
 
 class ReloadReport(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from cricket.cri.server import CriServer
 from cricket.cri.side import SideService
 from cricket.types.image import Image
 from cricket.types.metrics import Registry
-from cricket.types.side import CheckReport, ImageProblem, LayerState, PullState, ReloadReport
+from cricket.types.side import ImageProblem, LayerState, PullState, ReloadReport
 
 
 class Parts:
@@ -34,8 +34,8 @@ class Parts:
         self.asked.append(("import", path, name, command, env, working_dir))
         return BUSYBOX
 
-    async def check(self, repair: bool) -> CheckReport:
-        return CheckReport((ImageProblem("blob", "sha256:x", "is cut off", repair),), 3, 100)
+    async def check(self, repair: bool) -> Sequence[ImageProblem]:
+        return [ImageProblem("blob", "sha256:x", "is cut off", "removed" if repair else "")]
 
     async def watch(self, reference: str) -> AsyncIterator[PullState]:
         yield PullState(reference, "resolving")
@@ -68,7 +68,7 @@ async def test_all_of_it(tmp_path: Path, connect: Any) -> None:
         ("import", "/r", "r:1", ("sh",), ("A=b",), "/w"),
     ]
     report = await client.call("CheckImages", pb.CheckImagesRequest(repair=True))
-    assert report.problems[0].repaired and report.checked_blobs == 3 and report.checked_bytes == 100
+    assert [(p.kind, p.outcome) for p in report.problems] == [("blob", "removed")]
     states = await client.call("PullProgress", pb.PullProgressRequest(reference="x"))
     assert [s.stage for s in states] == ["resolving", "fetching"]
     assert states[1].layers[0].received == 4 and states[1].note == "mirror failed"

@@ -182,23 +182,19 @@ class CheckImagesRequest(_message.Message):
     def __init__(self, repair: _Optional[bool] = ...) -> None: ...
 
 class ImageProblem(_message.Message):
-    __slots__ = ("kind", "name", "what", "repaired")
+    __slots__ = ("kind", "name", "what", "outcome")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     WHAT_FIELD_NUMBER: _ClassVar[int]
-    REPAIRED_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
     kind: str
     name: str
     what: str
-    repaired: bool
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., what: _Optional[str] = ..., repaired: _Optional[bool] = ...) -> None: ...
+    outcome: str
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., what: _Optional[str] = ..., outcome: _Optional[str] = ...) -> None: ...
 
 class CheckImagesResponse(_message.Message):
-    __slots__ = ("problems", "checked_blobs", "checked_bytes")
+    __slots__ = ("problems",)
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
-    CHECKED_BLOBS_FIELD_NUMBER: _ClassVar[int]
-    CHECKED_BYTES_FIELD_NUMBER: _ClassVar[int]
     problems: _containers.RepeatedCompositeFieldContainer[ImageProblem]
-    checked_blobs: int
-    checked_bytes: int
-    def __init__(self, problems: _Optional[_Iterable[_Union[ImageProblem, _Mapping]]] = ..., checked_blobs: _Optional[int] = ..., checked_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, problems: _Optional[_Iterable[_Union[ImageProblem, _Mapping]]] = ...) -> None: ...
