@@ -19,7 +19,7 @@ class Table:
 
     def wrong(self, key: str, what: str, todo: str = "") -> FailedPrecondition:
         """The error to raise for a key."""
-        return FailedPrecondition(what, where=f"{self.file}, key {self.prefix}{key}", todo=todo)
+        return FailedPrecondition(what, where=f"{self.file}, key {(self.prefix + key).rstrip('.')}", todo=todo)
 
     def text(self, key: str) -> str:
         """A string, "" when missing."""
