@@ -37,7 +37,7 @@ class ClientChannel:
 
     def __init__(self, connection: Connection, number: int) -> None:
         self.number = number
-        self.ended = self.was_reset = False
+        self.ended = self.was_reset = self.was_accepted = False
         self.chunks: deque[bytes] = deque()
         self.accepted, self.readable, self.writable = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._connection = connection
@@ -116,7 +116,7 @@ class Connection:
         channel = self.channel(session.open(headers))
         await self.flush()
         await channel.accepted.wait()
-        if channel.was_reset:
+        if not channel.was_accepted:
             raise Unavailable("the server refused a stream", where=str(headers))
         return channel
 
@@ -185,6 +185,7 @@ class Connection:
             elif isinstance(event, Writable):
                 found.writable.set()
             elif isinstance(event, Accepted):
+                found.was_accepted = True
                 found.accepted.set()
         return True
 

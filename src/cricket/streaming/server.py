@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Coroutine
 from urllib.parse import urlsplit
 
-from cricket.errors import InvalidArgument, Unavailable, map_errors
+from cricket.errors import CricketError, InvalidArgument, Unavailable, map_errors
 from cricket.streaming.backend import Backend
 from cricket.streaming.command import serve_command
 from cricket.streaming.link import Link
@@ -132,6 +132,8 @@ class StreamServer:
             await self._serve(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client went away
+        except CricketError as e:
+            _log.warning("a streaming session failed: %s", e)
         except Exception:
             _log.exception("a streaming session failed unexpectedly")
         finally:
