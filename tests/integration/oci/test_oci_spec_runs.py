@@ -291,3 +291,45 @@ async def test_runs_as_the_images_user(box: Box) -> None:
     user = resolve_user(inputs.rootfs, inputs.config.security, "web:50000")
     assert user == UserIds(uid=1000, gid=50000, groups=(50000,))
     assert (await box.output(container_spec(msgspec.structs.replace(inputs, user=user)))).split() == ["1000", "50000"]
+
+
+SYSCALLS = """
+import ctypes, errno, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def call(f, *a):
+    ctypes.set_errno(0)
+    return errno.errorcode.get(ctypes.get_errno(), "?") if f(*a) < 0 else "ok"
+print("inet", call(libc.socket, 2, 1, 0))
+print("unix", call(libc.socket, 1, 1, 0))
+print("alg", call(libc.socket, 38, 5, 0))
+print("vsock", call(libc.socket, 40, 1, 0))
+print("family41", call(libc.socket, 60, 1, 0))
+print("personality", call(libc.personality, ctypes.c_ulong(0xffffffff)))
+print("randomize", call(libc.personality, 0x40000))
+print("unshare", call(libc.unshare, 0x10000000))
+print("clone3", call(libc.syscall, 435, 0, 0))
+print("keyctl", call(libc.syscall, 250, 0, 0))
+print("clone-newuser", call(libc.syscall, 56, 0x10000000 | 17, 0, 0, 0, 0))
+"""
+
+
+async def test_what_the_default_profile_really_refuses(box: Box) -> None:
+    """Asked by Python of the host, whose directories are volumes."""
+    mounts = resolve_mounts([VolumeMount(p, p, readonly=True) for p in ("/usr", "/lib", "/lib64") if os.path.isdir(p)])
+    security = ContainerSecurity(seccomp=SecurityProfile(type=ProfileType.RUNTIME_DEFAULT))
+    inputs = box.inputs('exec /usr/bin/python3 -ISc "$0"', security=security, mounts=mounts)
+    config = msgspec.structs.replace(inputs.config, command=("/usr/bin/python3", "-ISc", SYSCALLS))
+    text = await box.output(container_spec(msgspec.structs.replace(inputs, config=config)))
+    assert dict(line.split() for line in text.splitlines()) == {
+        "inet": "ok",
+        "unix": "ok",
+        "alg": "EPERM",
+        "vsock": "EPERM",
+        "family41": "EAFNOSUPPORT",
+        "personality": "ok",
+        "randomize": "EPERM",
+        "unshare": "EPERM",
+        "clone3": "ENOSYS",
+        "keyctl": "EPERM",
+        "clone-newuser": "EPERM",
+    }

@@ -80,7 +80,7 @@ def _with_host(edit: DeviceNodeEdit) -> JsonDict:
         else:
             found = _KINDS.get(stat.S_IFMT(status.st_mode), "")
             if not complete and (not found or (kind and kind != found)):
-                raise FailedPrecondition(f"the host's node is not of type {kind or 'b, c or p'}", where=host)
+                raise FailedPrecondition(f"the host's device node is not of type {kind or 'b, c or p'}", where=host)
             if not complete:
                 device.update(type=found, major=os.major(status.st_rdev), minor=os.minor(status.st_rdev))
             mode = stat.S_IMODE(status.st_mode) if mode is None else mode
