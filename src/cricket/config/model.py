@@ -149,6 +149,22 @@ class Nri(msgspec.Struct, frozen=True):
     plugin_config_path: Annotated[str, Key("Their configurations.", absolute=True)] = "/etc/nri/conf.d"
     registration_timeout: Annotated[float, Key("Seconds that a plugin has to register.", low=0.1)] = 5.0
     request_timeout: Annotated[float, Key("Seconds that a plugin has to answer.", low=0.1)] = 2.0
+    validate: Annotated[bool, Key("Apply the rules below (`reject_*`, `required_plugins`) to every new container.")] = (
+        False
+    )
+    reject_hooks: Annotated[bool, Key("Plugins may not add OCI hooks.")] = False
+    reject_runtime_default_seccomp: Annotated[bool, Key("Plugins may not replace the RuntimeDefault profile.")] = False
+    reject_unconfined_seccomp: Annotated[bool, Key("Plugins may not give an Unconfined container a profile.")] = False
+    reject_custom_seccomp: Annotated[bool, Key("Plugins may not replace a Localhost profile.")] = False
+    reject_namespaces: Annotated[bool, Key("Plugins may not change namespaces.")] = False
+    reject_sysctls: Annotated[bool, Key("Plugins may not change sysctls.")] = False
+    required_plugins: Annotated[
+        tuple[str, ...],
+        Key("Plugins without which no container is created; pods add to it by `required-plugins.noderesource.dev`."),
+    ] = ()
+    tolerate_missing_annotation: Annotated[
+        str, Key('Annotation by whose value "true" a pod does without the required plugins; empty: none can.')
+    ] = ""
 
 
 class Cdi(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from cricket.nri.apply_linux import apply_linux
 from cricket.nri.apply_mounts import apply_mounts
 from cricket.nri.plain import Plain
 
-InjectCdi = Callable[[Plain, Sequence[str]], Plain]
-"""Takes a spec and fully qualified CDI device names; returns the spec with the devices. Raises what CDI raises."""
+InjectCdi = Callable[[Plain, Sequence[str]], None]
+"""Takes a spec, which it changes, and fully qualified CDI device names. Raises what CDI raises."""
 
 _HOOK_NAMES = {
     "prestart": "prestart",
@@ -38,7 +38,7 @@ def apply(spec: Plain, adjustment: Plain, inject_cdi: InjectCdi | None = None) -
     if args := adjustment.get("args"):
         spec.setdefault("process", {})["args"] = list(args)
     _apply_hooks(spec, adjustment.get("hooks", {}))
-    spec = _apply_cdi(spec, adjustment.get("CDI_devices", ()), inject_cdi)
+    _apply_cdi(spec, adjustment.get("CDI_devices", ()), inject_cdi)
     apply_linux(spec, adjustment.get("linux", {}))
     apply_mounts(spec, adjustment.get("mounts", ()))
     _apply_rlimits(spec, adjustment.get("rlimits", ()))
@@ -81,13 +81,13 @@ def _apply_hooks(spec: Plain, hooks: Plain) -> None:
             spec.setdefault("hooks", {}).setdefault(_HOOK_NAMES[kind], []).append(entry)
 
 
-def _apply_cdi(spec: Plain, devices: Sequence[Plain], inject: InjectCdi | None) -> Plain:
+def _apply_cdi(spec: Plain, devices: Sequence[Plain], inject: InjectCdi | None) -> None:
     if not devices:
-        return spec
+        return
     names = [device.get("name", "") for device in devices]
     if inject is None:
         raise Unimplemented("an NRI plugin asks for CDI devices, which this runtime does not inject", where=names[0])
-    return inject(spec, names)
+    inject(spec, names)
 
 
 def _apply_rlimits(spec: Plain, rlimits: Sequence[Plain]) -> None:

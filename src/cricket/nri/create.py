@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from cricket._proto.nri import api_pb2 as api
+from cricket.config import model
 from cricket.errors import Internal, PermissionDenied
 from cricket.nri import events
 from cricket.nri.adjust import Adjustments
@@ -15,7 +16,7 @@ from cricket.nri.plain import Plain, serialize
 from cricket.nri.plugin import Plugin
 from cricket.nri.rpc import PluginError
 from cricket.nri.server import Server
-from cricket.nri.validator import Rules, validate
+from cricket.nri.validator import validate
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class Created(msgspec.Struct, frozen=True):
     evictions: list[Plain]
 
 
-async def create(server: Server, rules: Rules, pod: Plain, container: Plain) -> Created:
+async def create(server: Server, rules: model.Nri, pod: Plain, container: Plain) -> Created:
     """Ask every plugin about the container (NRI message, plain). The caller holds the server's lock.
 
     Raises Conflict when two plugins disagree, PluginError when one refuses, PermissionDenied when a validator rejects.
@@ -47,7 +48,8 @@ async def create(server: Server, rules: Rules, pod: Plain, container: Plain) -> 
         adjustments.merge(answer.get("adjust", {}), plugin.name)
         updates.merge(answer.get("update", []), plugin.name)
         evictions += answer.get("evict", [])
-    validate(rules, pod, container, adjustments.claims, [plugin.base for plugin in consulted])
+    if rules.validate:
+        validate(rules, pod, container, adjustments.claims, [plugin.base for plugin in consulted])
     await _validate(server, pod, container, adjustments, updates, consulted)
     return Created(adjustments.result(), updates.of_others(), evictions)
 

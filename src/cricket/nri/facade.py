@@ -14,8 +14,11 @@ from cricket.config import model
 from cricket.errors import AlreadyExists, CricketError
 from cricket.kernel.files import remove_file
 from cricket.nri import preinstalled
+from cricket.nri.claims import Claims
+from cricket.nri.from_records import container_message, sandbox_message
 from cricket.nri.known import Known
 from cricket.nri.socket_server import listen
+from cricket.nri.validator import validate
 from cricket.nri.wishes import ApplyUpdate, Evict, Wishes
 from cricket.types.container import Container, ContainerState
 from cricket.types.resources import Resources
@@ -24,7 +27,6 @@ from cricket.types.sandbox import Sandbox, SandboxState
 if TYPE_CHECKING:  # protobuf and what needs it are loaded by `_load`, when the first plugin comes
     from cricket.nri.plugin import Plugin
     from cricket.nri.server import Server
-    from cricket.nri.validator import Rules
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ Spec = dict[str, Any]
 Update = tuple[str, Resources]
 Sync = Callable[[], tuple[Sequence[Sandbox], Sequence[Container]]]
 SpecOf = Callable[[str], Spec]
-InjectCdi = Callable[[Spec, Sequence[str]], Spec]
+InjectCdi = Callable[[Spec, Sequence[str]], None]
 
 
 class Nri:
@@ -43,7 +45,7 @@ class Nri:
     within `request_timeout` is dropped, and the event goes on without it. `run_sandbox` and `create_container` must be
     called even when not `active`: a plugin that joins a moment later has to be told of the object.
 
-    `inject_cdi` adds CDI devices that plugins ask for to a spec; `rules` are those of the built-in validator.
+    `inject_cdi` writes the CDI devices that plugins ask for into a spec.
     """
 
     def __init__(
@@ -53,10 +55,9 @@ class Nri:
         runtime_version: str,
         *,
         inject_cdi: InjectCdi | None = None,
-        rules: Rules | None = None,
     ) -> None:
         self._config, self._name, self._version = config, runtime_name, runtime_version
-        self._inject_cdi, self._rules = inject_cdi, rules
+        self._inject_cdi = inject_cdi
         self._known = Known()
         self._server: Server | None = None
         self._relay: Any = None
@@ -158,13 +159,14 @@ class Nri:
         Unimplemented and what `inject_cdi` raises (an adjustment that cannot be made); then it is undone.
         """
         if not self.active:
+            self._validate(sandbox, container, spec)
             self._pass(container.id)
             return spec, ()
         async with self._turn() as (server, relay):
             self._known.add(container.id)
             try:
                 adjusted, updates, evictions = await relay.create_container(
-                    server, self._rule_set(), self._inject_cdi, sandbox, container, spec
+                    server, self._config, self._inject_cdi, sandbox, container, spec
                 )
             except CricketError:
                 await self._forget_container(server, relay, sandbox, container)
@@ -234,6 +236,12 @@ class Nri:
             async with self._turn() as (server, relay):
                 await relay.notify(server, method, sandbox, container, spec)
 
+    def _validate(self, sandbox: Sandbox, container: Container, spec: Spec) -> None:
+        """Without any plugin, one that is required is missing."""
+        if self._config.enable and self._config.validate:
+            pod, message = sandbox_message(sandbox), container_message(container, spec)
+            validate(self._config, pod, message, Claims(container.id), [])
+
     def _pass(self, object_id: str) -> None:
         if self._config.enable:
             self._known.passed(object_id, self._creating)
@@ -279,11 +287,6 @@ class Nri:
             self._server = Server(runtime, self._snapshot, self._wishes.apply_later, forget, self._unsolicited)
         return self._server
 
-    def _rule_set(self) -> Rules:
-        from cricket.nri.validator import Rules
-
-        return self._rules or Rules()
-
     async def _read_spec(self, container_id: str) -> Spec | None:
         return (await asyncio.to_thread(self._read_specs, [container_id]))[container_id]
 
@@ -297,9 +300,13 @@ class Nri:
 
     async def _snapshot(self) -> tuple[Sequence[Spec], Sequence[Spec]]:
         sandboxes, containers = self._known.choose(*self._sync())
-        specs = await asyncio.to_thread(self._read_specs, [each.id for each in containers])
-        pods, described = self._relay.messages(sandboxes, containers, specs)
-        return pods, described
+
+        def describe() -> tuple[Sequence[Spec], Sequence[Spec]]:
+            specs = self._read_specs([each.id for each in containers])
+            described: tuple[list[Spec], list[Spec]] = self._relay.messages(sandboxes, containers, specs)
+            return described
+
+        return await asyncio.to_thread(describe)
 
     async def _unsolicited(self, plugin: Plugin, updates: list[Spec], evictions: list[Spec]) -> list[Spec]:
         log.info("NRI plugin %s updates %d and evicts %d containers", plugin.name, len(updates), len(evictions))

@@ -90,7 +90,7 @@ class Plugin:
     async def synchronize(self, pods: Sequence[Plain], containers: Sequence[Plain]) -> list[Plain]:
         """Tell the plugin of everything there is; returns the updates (plain) that it wants. Raises as `introduce`."""
         updates: list[Plain] = []
-        parts = list(chunks(pods, containers))
+        parts = await asyncio.to_thread(lambda: list(chunks(pods, containers)))
         for number, part in enumerate(parts, 1):
             response = await self._call("Synchronize", part, api.SynchronizeResponse)
             updates += [to_plain(update) for update in response.update]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cricket._proto.nri import api_pb2 as api
+from cricket.config import model
 from cricket.nri import create, events
 from cricket.nri.apply import InjectCdi, apply
 from cricket.nri.events import Event
@@ -12,7 +13,6 @@ from cricket.nri.from_records import container_message, overlay, resources_messa
 from cricket.nri.merge_updates import Updates
 from cricket.nri.plain import Plain, serialize
 from cricket.nri.server import Server
-from cricket.nri.validator import Rules
 from cricket.nri.wishes import warn_ignored
 from cricket.types.container import Container
 from cricket.types.resources import Resources
@@ -48,7 +48,7 @@ async def update_sandbox(
 
 
 async def create_container(
-    server: Server, rules: Rules, inject_cdi: InjectCdi | None, sandbox: Sandbox, container: Container, spec: Plain
+    server: Server, rules: model.Nri, inject_cdi: InjectCdi | None, sandbox: Sandbox, container: Container, spec: Plain
 ) -> tuple[Plain, list[Plain], list[Plain]]:
     """Relay CreateContainer: the adjusted spec, updates of other containers and evictions (plain)."""
     wanted = await create.create(server, rules, sandbox_message(sandbox), container_message(container, spec))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-import msgspec
-
+from cricket.config import model
 from cricket.errors import CricketError, InvalidArgument, PermissionDenied, map_errors
 from cricket.nri.claims import Claims, Field
 from cricket.nri.plain import Plain
@@ -14,23 +13,11 @@ REQUIRED_PLUGINS = "required-plugins.noderesource.dev"
 """Annotation of a pod: a YAML list of plugins that must see its containers (or one of them, see `annotation_for`)."""
 
 
-class Rules(msgspec.Struct, frozen=True):
-    """What the built-in validator rejects; with the defaults only the annotation of required plugins counts."""
-
-    reject_hooks: bool = False
-    reject_runtime_default_seccomp: bool = False
-    reject_unconfined_seccomp: bool = False
-    reject_custom_seccomp: bool = False
-    reject_namespaces: bool = False
-    reject_sysctls: bool = False
-    required_plugins: tuple[str, ...] = ()
-    tolerate_missing_annotation: str = ""
-
-
-def validate(rules: Rules, pod: Plain, container: Plain, claims: Claims, plugins: list[str]) -> None:
+def validate(rules: model.Nri, pod: Plain, container: Plain, claims: Claims, plugins: list[str]) -> None:
     """Raises PermissionDenied when the rules forbid what plugins claimed, or a required plugin was not consulted.
 
-    `container` is the pristine NRI message; `plugins` are the base names of those that were consulted.
+    The rules are keys of the configuration's section. `container` is the pristine NRI message; `plugins` are the base
+    names of those that were consulted.
     """
     if rules.reject_hooks and (owner := claims.owner(Field.OciHooks)):
         raise _denied("OCI hooks", owner)
@@ -52,7 +39,7 @@ def annotation_for(pod: Plain, key: str, container: str) -> str | None:
     return None
 
 
-def _check_seccomp(rules: Rules, container: Plain, owner: str) -> None:
+def _check_seccomp(rules: model.Nri, container: Plain, owner: str) -> None:
     profile = container.get("linux", {}).get("seccomp_profile")
     kind = profile.get("profile_type", "RUNTIME_DEFAULT") if profile is not None else "UNCONFINED"
     rejected = {
@@ -64,7 +51,7 @@ def _check_seccomp(rules: Rules, container: Plain, owner: str) -> None:
         raise _denied(f"the {kind.lower().replace('_', ' ')} seccomp policy", owner)
 
 
-def _check_required(rules: Rules, pod: Plain, container: str, plugins: list[str]) -> None:
+def _check_required(rules: model.Nri, pod: Plain, container: str, plugins: list[str]) -> None:
     if rules.tolerate_missing_annotation:
         value = annotation_for(pod, rules.tolerate_missing_annotation, container)
         if value is not None and _boolean(rules.tolerate_missing_annotation, value):

@@ -14,7 +14,6 @@ import msgspec
 from cricket.config.model import Nri as Config
 from cricket.errors import NotFound
 from cricket.nri.facade import Nri
-from cricket.nri.validator import Rules
 from cricket.types.container import Container, ContainerConfig, ContainerMetadata, ContainerState
 from cricket.types.resources import Resources
 from cricket.types.sandbox import Sandbox, SandboxConfig, SandboxMetadata, SandboxState
@@ -88,8 +87,8 @@ class World:
         self.changed.set()
 
     @contextlib.asynccontextmanager
-    async def nri(self, rules: Rules | None = None, **more: Any) -> AsyncIterator[Nri]:
-        nri = Nri(self.config(**more), "cricket", "1.2.3", rules=rules, inject_cdi=_inject)
+    async def nri(self, **more: Any) -> AsyncIterator[Nri]:
+        nri = Nri(self.config(**more), "cricket", "1.2.3", inject_cdi=_inject)
         await nri.start(
             lambda: (list(self.sandboxes.values()), list(self.containers.values())),
             self.update,
@@ -102,8 +101,8 @@ class World:
             await nri.stop()
 
 
-def _inject(spec: dict[str, Any], names: Any) -> dict[str, Any]:
-    return {**spec, "cdi": list(names)}
+def _inject(spec: dict[str, Any], names: Any) -> None:
+    spec["cdi"] = list(names)
 
 
 def short_directory() -> str:

@@ -19,7 +19,6 @@ from cricket._proto.nri import api_pb2 as api
 from cricket.errors import CricketError, PermissionDenied
 from cricket.nri.claims import Conflict
 from cricket.nri.rpc import PluginError
-from cricket.nri.validator import Rules
 from cricket.types.container import ContainerState
 from cricket.types.resources import Resources
 from cricket.types.sandbox import SandboxState
@@ -283,6 +282,16 @@ async def test_a_hanging_plugin_is_dropped_and_the_event_goes_on(world, caplog):
         assert "10-slow is gone: CreateContainer: no answer" in caplog.text
 
 
+async def test_an_answer_that_is_sent_when_the_time_is_up_still_counts(world):
+    async def slow(request):
+        await asyncio.sleep(0.15)
+        return {}
+
+    plugin = FakePlugin(world.socket, "10", "slow", {"Synchronize": slow})
+    async with world.nri(request_timeout=0.1) as nri, plugin:
+        await until(lambda: nri.active and nri._server.plugins)
+
+
 @pytest.mark.parametrize("answer", [b"\xff\xff\xff", b"\x0a\xff"])
 async def test_a_plugin_that_answers_garbage_is_dropped(world, answer, caplog):
     async with world.nri() as nri, FakePlugin(world.socket, "10", "bad", {"RunPodSandbox": handler(answer)}) as plugin:
@@ -427,10 +436,24 @@ async def test_a_validator_that_hangs_has_not_approved(world):
 
 async def test_built_in_rules(world):
     adjuster = {"CreateContainer": handler({"adjust": {"hooks": _hook()}})}
-    async with world.nri(rules=Rules(reject_hooks=True)) as nri, FakePlugin(world.socket, "10", "a", adjuster):
+    async with world.nri(validate=True, reject_hooks=True) as nri, FakePlugin(world.socket, "10", "a", adjuster):
         await until(lambda: nri.active)
         with pytest.raises(PermissionDenied, match="OCI hooks"):
             await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
+
+
+async def test_a_required_plugin_is_missed_with_and_without_others(world):
+    async with world.nri(validate=True, required_plugins=("a",)) as nri:
+        c = container("c", ContainerState.CREATING)
+        with pytest.raises(PermissionDenied, match="not connected: a"):
+            await nri.create_container(sandbox(), c, SPEC)
+        async with FakePlugin(world.socket, "10", "b"):
+            await until(lambda: nri.active)
+            with pytest.raises(PermissionDenied, match="not connected: a"):
+                await nri.create_container(sandbox(), c, SPEC)
+        async with FakePlugin(world.socket, "20", "a"):
+            await until(lambda: nri.active and [p.base for p in nri._server.plugins] == ["a"])
+            await nri.create_container(sandbox(), c, SPEC)
 
 
 def _hook():

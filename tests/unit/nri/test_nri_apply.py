@@ -199,9 +199,8 @@ def test_what_cannot_be_done_is_refused_by_name() -> None:
 
 
 def test_cdi_devices_come_before_what_plugins_set_themselves() -> None:
-    def inject(spec: dict[str, Any], names: Any) -> dict[str, Any]:
+    def inject(spec: dict[str, Any], names: Any) -> None:
         spec["process"]["env"].append("FROM_CDI=" + ",".join(names))
-        return spec
 
     spec = apply(SPEC, {"CDI_devices": [{"name": "a"}, {"name": "b"}], "env": [{"key": "X", "value": "1"}]}, inject)
     assert spec["process"]["env"][-2:] == ["X=1", "FROM_CDI=a,b"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cricket._proto.nri import api_pb2 as api
+from cricket.config.model import Nri as Rules
 from cricket.errors import InvalidArgument, PermissionDenied, ResourceExhausted
 from cricket.nri.claims import Claims, Field
 from cricket.nri.from_records import container_message, overlay, resources_message, sandbox_message
@@ -14,7 +15,7 @@ from cricket.nri.known import Known
 from cricket.nri.names import parse_name
 from cricket.nri.plain import from_plain, parse, serialize, to_plain
 from cricket.nri.sync_chunks import chunks
-from cricket.nri.validator import REQUIRED_PLUGINS, Rules, validate
+from cricket.nri.validator import REQUIRED_PLUGINS, validate
 from cricket.types.container import Container, ContainerConfig, ContainerMetadata, ContainerState
 from cricket.types.resources import Hugepage, Resources
 from cricket.types.sandbox import Sandbox, SandboxConfig, SandboxMetadata, SandboxState
