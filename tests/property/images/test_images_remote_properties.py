@@ -29,7 +29,9 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 
 
 @given(_domain, st.lists(_part, min_size=1, max_size=4), st.none() | _tag, st.none() | _digest)
-def test_every_well_formed_reference_is_taken(domain: str, path: list[str], tag: str | None, digest: str | None) -> None:
+def test_every_well_formed_reference_is_taken(
+    domain: str, path: list[str], tag: str | None, digest: str | None
+) -> None:
     text = f"{domain}/{'/'.join(path)}" + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
     reference = Reference.parse(text)
     assert reference.domain == domain

@@ -20,6 +20,7 @@ from cricket.images.remote.failure import status_error
 from cricket.images.remote.manifest import ACCEPT
 
 AGENT = f"cricket/{__version__}"
+_BAD_REQUEST = 400
 _ROUNDS = 3  # one without token, one with, one more when the token ran out meanwhile
 
 
@@ -120,6 +121,9 @@ class RegistryClient:
                 reply = exchange(self._pool, plain)
             except RegistryUnavailable:
                 raise no_tls from no_tls.__cause__
+            if reply.status == _BAD_REQUEST:  # it does speak TLS, and did not like ours
+                reply.close()
+                raise
             self._speaks = "http"
         return reply
 
