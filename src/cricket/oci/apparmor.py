@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cricket.errors import FailedPrecondition, Internal, InvalidArgument, map_errors
-from cricket.kernel.process import run
 from cricket.oci.host import HostFacts
 from cricket.types.security import ProfileType, SecurityProfile
 
@@ -49,6 +48,9 @@ async def ensure_loaded(name: str, profiles: str = _LOADED) -> None:
         return
     if name != BUILT_IN:
         raise FailedPrecondition(f"the AppArmor profile {name!r} is not loaded", todo="Load it with apparmor_parser.")
+    # Here, so that generating specs does not load asyncio.
+    from cricket.kernel.process import run
+
     result = await run(["apparmor_parser", "--replace", "--skip-cache"], stdin=_PROFILE.encode(), timeout=_TIMEOUT)
     if result.code:
         raise Internal(f"apparmor_parser refused the built-in profile: {result.error_text}", where=name)

@@ -60,12 +60,17 @@ class Runtime:
         return os.path.isdir(os.path.join(self.root, container_id))
 
     async def run_detached(self, container_id: str, bundle: str, pid_file: str) -> None:
-        """Create and start a container without a monitor; its pid is in `pid_file` afterwards. Raises Internal."""
-        words = ["run", "--detach", f"--bundle={bundle}", f"--pid-file={pid_file}", container_id]
-        result = await run(self.argv(*words), timeout=_TIMEOUT)
+        """Create and start a container without a monitor; its pid is in `pid_file` afterwards. Raises Internal.
+
+        Its output goes nowhere: a pipe would be held open, and waited for, as long as the container lives.
+        """
+        log = f"{pid_file}.log"
+        words = [f"--log={log}", "run", "--detach", f"--bundle={bundle}", f"--pid-file={pid_file}", container_id]
+        with open(os.devnull, "wb") as null:
+            result = await run(self.argv(*words), timeout=_TIMEOUT, fds={1: null.fileno(), 2: null.fileno()})
         effect("runtime run")
         if result.code:
-            raise self._failure("run", container_id, result)
+            raise self._failure("run", container_id, Result(result.code, b"", _read(log)))
 
     async def start(self, container_id: str) -> None:
         """Start a created container. Raises NotFound, Internal with the runtime's own words."""
@@ -193,11 +198,15 @@ class Runtime:
         return Internal(f"{os.path.basename(self.path)} could not {verb} the container: {words}", where=container_id)
 
 
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
 def _tail(path: str) -> str:
     """The last lines with an error in CRIU's log."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            lines = f.read().splitlines()
-    except OSError:
-        return ""
+    lines = _read(path).decode("utf-8", "replace").splitlines()
     return "; ".join([line.strip() for line in lines if "Error" in line][-3:])

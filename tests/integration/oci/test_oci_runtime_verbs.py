@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -165,8 +166,10 @@ async def test_the_init_of_a_sandbox(box: Box) -> None:
         )
     )
     box.bundles.write(container, spec)
-    await create(box, container)
-    await box.runtime.start(container)
+    pid_file = f"{box.bundles.path(container)}/pidfile"
+    async with asyncio.timeout(0.9):
+        await box.runtime.run_detached(container, box.bundles.path(container), pid_file)
+    assert int(Path(pid_file).read_text()) == (await box.runtime.state(container))["pid"]
     pid = (await box.runtime.state(container))["pid"]
     status = Path(f"/proc/{pid}/status").read_text()
     assert "Uid:\t1234" in status
@@ -197,3 +200,12 @@ async def test_a_runtime_that_does_not_work_says_why(area: Path) -> None:
     assert "not installed" in missing.reason
     broken = await probe(Runtime("x", "true", str(area / "x")), str(area / "b"))
     assert not broken.usable
+
+
+async def test_a_detached_container_that_fails_says_why(box: Box) -> None:
+    inputs = box.inputs("true")
+    spec = container_spec(inputs)
+    spec["process"]["args"] = ["/no/such/program"]
+    box.bundles.write(inputs.id, spec)
+    with pytest.raises(Internal, match="no/such/program"):
+        await box.runtime.run_detached(inputs.id, box.bundles.path(inputs.id), f"{box.bundles.path(inputs.id)}/pid")

@@ -31,6 +31,7 @@ names = st.sampled_from(["a", "b", "..", ".", "", "link", "abs", "etc"])
 
 
 @given(texts)
+@settings(deadline=None)
 def test_paths_are_normal_or_refused(text: str) -> None:
     try:
         path = check.absolute_path("/" + text, "f")
@@ -41,6 +42,7 @@ def test_paths_are_normal_or_refused(text: str) -> None:
 
 
 @given(texts)
+@settings(deadline=None)
 def test_signals(text: str) -> None:
     try:
         assert 1 <= parse_signal(text) <= 64
@@ -83,6 +85,7 @@ def test_no_path_leads_out_of_the_root(link: list[str], absolute: list[str], pat
 
 
 @given(st.lists(st.sampled_from([*(c[4:] for c in CAPABILITIES), "ALL", "nope"]), max_size=4), st.data())
+@settings(deadline=None)
 def test_capabilities_never_exceed_the_daemons(add: list[str], data: st.DataObject) -> None:
     available = data.draw(st.frozensets(st.sampled_from(CAPABILITIES)))
     drop = data.draw(st.lists(st.sampled_from(["ALL", "KILL", "CHOWN"]), max_size=2))
@@ -96,6 +99,7 @@ def test_capabilities_never_exceed_the_daemons(add: list[str], data: st.DataObje
 
 
 @given(texts, texts)
+@settings(deadline=None)
 def test_slices_and_parents(parent: str, container: str) -> None:
     for driver in CgroupDriver:
         try:
@@ -112,6 +116,7 @@ def test_slices_and_parents(parent: str, container: str) -> None:
         Resources, cpu_quota=st.integers(), memory_limit=st.integers(), cpuset_cpus=texts, cpu_shares=st.integers()
     )
 )
+@settings(deadline=None)
 def test_limits(asked: Resources) -> None:
     try:
         found = linux_resources(asked, HostFacts(swap=True))
@@ -121,6 +126,7 @@ def test_limits(asked: Resources) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_files_that_are_anything(content: bytes) -> None:
     for read in (lambda: parse(content, "x.json"), lambda: from_profile(parse_profile(content, "x"), (), HostFacts())):
         try:
