@@ -38,12 +38,12 @@ InjectCdi = Callable[[Spec, Sequence[str]], None]
 
 
 class Nri:
-    """NRI. Every method may always be called; while no plugin is connected (`active`) it returns at once.
+    """NRI. Every method may always be called; without a plugin it returns at once, without suspending.
 
     Plugins may refuse RunPodSandbox, UpdatePodSandbox, CreateContainer, StartContainer and UpdateContainer, which then
     raise PluginError; they are told of everything else and their errors are logged. A plugin that does not answer
     within `request_timeout` is dropped, and the event goes on without it. `run_sandbox` and `create_container` must be
-    called even when not `active`: a plugin that joins a moment later has to be told of the object.
+    called without plugins too (`active`): a plugin that joins a moment later has to be told of the object.
 
     `inject_cdi` writes the CDI devices that plugins ask for into a spec.
     """
@@ -63,9 +63,15 @@ class Nri:
         self._relay: Any = None
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
+        self._started = False
 
     @property
     def active(self) -> bool:
+        """Whether events are to be reported here: NRI is enabled and started, with plugins or without."""
+        return self._started
+
+    @property
+    def connected(self) -> bool:
         """Whether a plugin is connected or joining."""
         return self._server is not None and self._server.busy
 
@@ -85,6 +91,7 @@ class Nri:
         self._wishes = Wishes(lambda: sync()[1], update, evict)
         if not self._config.enable:
             return
+        self._started = True
         config = self._config
         for found in await asyncio.to_thread(preinstalled.discover, config.plugin_path, config.plugin_config_path):
             await (await self._load()).launch(found)
@@ -98,6 +105,7 @@ class Nri:
 
     async def stop(self) -> None:
         """Take leave of the plugins and end the pre-installed ones. Idempotent."""
+        self._started = False
         if self._accepting is not None:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
@@ -114,7 +122,7 @@ class Nri:
 
     async def run_sandbox(self, sandbox: Sandbox, pid: int = 0) -> None:
         """The sandbox has its namespaces and network, but is not ready yet. Raises PluginError (and it is undone)."""
-        if not self.active:
+        if not self.connected:
             self._pass(sandbox.id)
             return
         async with self._turn() as (server, relay):
@@ -127,7 +135,7 @@ class Nri:
 
     async def update_sandbox(self, sandbox: Sandbox, overhead: Resources | None, resources: Resources | None) -> None:
         """Pod-level resources are about to change. Raises PluginError."""
-        if self.active:
+        if self.connected:
             async with self._turn() as (server, relay):
                 await relay.update_sandbox(server, sandbox, overhead, resources)
 
@@ -137,14 +145,14 @@ class Nri:
 
     async def stop_sandbox(self, sandbox: Sandbox) -> None:
         """All containers have exited; network and namespaces are still there. Told once, however often called."""
-        if self.active:
+        if self.connected:
             async with self._turn() as (server, relay):
                 if self._known.stop(sandbox.id):
                     await relay.notify(server, "StopPodSandbox", sandbox)
 
     async def remove_sandbox(self, sandbox: Sandbox) -> None:
         """The sandbox is being removed; told to have stopped first, if that was not told."""
-        if self.active:
+        if self.connected:
             async with self._turn() as (server, relay):
                 await self._forget_sandbox(server, relay, sandbox)
 
@@ -158,7 +166,7 @@ class Nri:
         Raises PluginError (refused), Conflict (two plugins disagree), PermissionDenied (a validator rejects),
         Unimplemented and what `inject_cdi` raises (an adjustment that cannot be made); then it is undone.
         """
-        if not self.active:
+        if not self.connected:
             self._validate(sandbox, container, spec)
             self._pass(container.id)
             return spec, ()
@@ -180,7 +188,7 @@ class Nri:
 
     async def start_container(self, sandbox: Sandbox, container: Container) -> None:
         """The container is about to start. Raises PluginError."""
-        if self.active:
+        if self.connected:
             spec = await self._read_spec(container.id)
             async with self._turn() as (server, relay):
                 await relay.ask(server, "StartContainer", sandbox, container, spec)
@@ -193,7 +201,7 @@ class Nri:
         self, sandbox: Sandbox, container: Container, resources: Resources
     ) -> tuple[Resources, Sequence[Update]]:
         """The resources as plugins change them, and what other containers shall get. Raises PluginError, Conflict."""
-        if not self.active:
+        if not self.connected:
             return resources, ()
         spec = await self._read_spec(container.id)
         async with self._turn() as (server, relay):
@@ -207,7 +215,7 @@ class Nri:
 
     async def stop_container(self, sandbox: Sandbox, container: Container) -> Sequence[Update]:
         """The container has exited, by itself or not; what other containers shall get. Told once."""
-        if not self.active:
+        if not self.connected:
             return ()
         spec = await self._read_spec(container.id)
         async with self._turn() as (server, relay):
@@ -218,7 +226,7 @@ class Nri:
 
     async def remove_container(self, sandbox: Sandbox, container: Container) -> None:
         """The container is being removed, or its creation undone; told to have stopped first, if that was not told."""
-        if self.active:
+        if self.connected:
             async with self._turn() as (server, relay):
                 await self._forget_container(server, relay, sandbox, container)
 
@@ -231,19 +239,19 @@ class Nri:
             yield self._server, self._relay
 
     async def _notify(self, method: str, sandbox: Sandbox, container: Container | None = None) -> None:
-        if self.active:
+        if self.connected:
             spec = await self._read_spec(container.id) if container is not None else None
             async with self._turn() as (server, relay):
                 await relay.notify(server, method, sandbox, container, spec)
 
     def _validate(self, sandbox: Sandbox, container: Container, spec: Spec) -> None:
         """Without any plugin, one that is required is missing."""
-        if self._config.enable and self._config.validate:
+        if self._started and self._config.validate:
             pod, message = sandbox_message(sandbox), container_message(container, spec)
             validate(self._config, pod, message, Claims(container.id), [])
 
     def _pass(self, object_id: str) -> None:
-        if self._config.enable:
+        if self._started:
             self._known.passed(object_id, self._creating)
 
     def _creating(self) -> set[str]:

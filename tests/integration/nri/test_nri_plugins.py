@@ -54,7 +54,7 @@ async def until(condition, limit=10.0):
 
 async def test_without_plugins_nothing_changes_and_protobuf_is_not_loaded(world):
     async with world.nri() as nri:
-        assert not nri.active
+        assert not nri.connected
         assert await nri.create_container(sandbox(), container("c"), SPEC) == (SPEC, ())
         assert await nri.update_container(sandbox(), container("c"), Resources(cpu_shares=9)) == (
             Resources(cpu_shares=9),
@@ -89,13 +89,13 @@ async def test_registration_configures_and_synchronises(world):
         assert seen["user"] == {"uid": 5, "gid": 6, "additional_gids": [7]}
         assert seen["linux"]["resources"]["memory"]["limit"] == 1000
         assert seen["linux"]["oom_score_adj"] == 100
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
 
 
 async def test_each_event_reaches_a_plugin_in_order_and_stop_is_told_once(world):
     box, c = world.put(sandbox(state=SandboxState.CREATING)), container("c", ContainerState.CREATING)
     async with world.nri() as nri, FakePlugin(world.socket, "05", "x") as plugin:
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         await nri.run_sandbox(box)
         await nri.create_container(box, c, SPEC)
         await nri.post_create(box, c)
@@ -134,7 +134,7 @@ async def test_each_event_reaches_a_plugin_in_order_and_stop_is_told_once(world)
 async def test_only_subscribed_events_are_sent(world):
     mask = 1 << (api.STOP_POD_SANDBOX - 1)
     async with world.nri() as nri, FakePlugin(world.socket, "05", "x", events=mask) as plugin:
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         await nri.run_sandbox(sandbox())
         await nri.stop_sandbox(sandbox())
         assert plugin.methods()[2:] == ["StopPodSandbox"]
@@ -150,7 +150,7 @@ async def test_plugins_adjust_in_the_order_of_their_indices_and_see_each_other(w
         FakePlugin(world.socket, "20", "late", late) as b,
         FakePlugin(world.socket, "10", "early", early) as a,
     ):
-        await until(lambda: nri.active and len(nri._server.plugins) == 2)
+        await until(lambda: nri.connected and len(nri._server.plugins) == 2)
         spec, updates = await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         assert spec["process"]["env"] == ["PATH=/bin", "A=2"]
         assert spec["annotations"] == {"from": "10"}
@@ -169,7 +169,7 @@ async def test_a_conflict_fails_the_creation_and_undoes_it(world):
         FakePlugin(world.socket, "10", "a", both, events=mask) as a,
         FakePlugin(world.socket, "20", "b", both, events=mask),
     ):
-        await until(lambda: nri.active and len(nri._server.plugins) == 2)
+        await until(lambda: nri.connected and len(nri._server.plugins) == 2)
         with pytest.raises(Conflict, match="plugins 20-b and 10-a both set Env A"):
             await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         assert a.methods()[2:] == ["CreateContainer", "StopContainer", "RemoveContainer"]
@@ -178,7 +178,7 @@ async def test_a_conflict_fails_the_creation_and_undoes_it(world):
 async def test_cdi_devices_go_to_the_injector(world):
     answer = {"CreateContainer": handler({"adjust": {"CDI_devices": [{"name": "v.com/c=d"}]}})}
     async with world.nri() as nri, FakePlugin(world.socket, "10", "a", answer):
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         spec, _ = await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         assert spec["cdi"] == ["v.com/c=d"]
 
@@ -188,7 +188,7 @@ async def test_a_refusal_fails_what_can_fail_and_nothing_else(world):
     handlers = {method: refuse(f"no {method}") for method in methods}
     box, c = sandbox(), container("c")
     async with world.nri() as nri, FakePlugin(world.socket, "10", "a", handlers) as plugin:
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         with pytest.raises(PluginError, match="plugin 10-a refuses RunPodSandbox: no RunPodSandbox"):
             await nri.run_sandbox(box)
         assert plugin.methods()[2:] == ["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"]
@@ -197,7 +197,7 @@ async def test_a_refusal_fails_what_can_fail_and_nothing_else(world):
         with pytest.raises(PluginError):
             await nri.update_container(box, c, Resources())
         await nri.post_start(box, c)
-        assert nri.active
+        assert nri.connected
 
 
 async def test_updates_are_merged_and_given_back(world):
@@ -211,7 +211,7 @@ async def test_updates_are_merged_and_given_back(world):
         FakePlugin(world.socket, "10", "a", handlers),
         FakePlugin(world.socket, "20", "b") as b,
     ):
-        await until(lambda: nri.active and len(nri._server.plugins) == 2)
+        await until(lambda: nri.connected and len(nri._server.plugins) == 2)
         changed, updates = await nri.update_container(
             sandbox(), container("c"), Resources(memory_limit=9, cpu_shares=1)
         )
@@ -223,7 +223,7 @@ async def test_updates_are_merged_and_given_back(world):
 async def test_unsolicited_updates_and_evictions(world):
     world.put(container("a"))
     async with world.nri() as nri, FakePlugin(world.socket, "10", "x") as plugin:
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         request = api.UpdateContainersRequest()
         request.update.add(container_id="ctr-a").linux.resources.cpu.shares.value = 50
         request.evict.add(container_id="ctr-a", reason="because")
@@ -245,7 +245,7 @@ async def test_updates_wanted_at_synchronisation_are_applied(world):
 async def test_old_plugins_get_state_change(world):
     handlers = {m: refuse("unknown", 12) for m in ("RunPodSandbox", "PostStartContainer", "CreateContainer")}
     async with world.nri() as nri, FakePlugin(world.socket, "10", "x", handlers) as plugin:
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         await nri.run_sandbox(sandbox())
         await nri.run_sandbox(sandbox("q"))
         await nri.post_start(sandbox(), container("c"))
@@ -273,7 +273,7 @@ async def test_a_hanging_plugin_is_dropped_and_the_event_goes_on(world, caplog):
         FakePlugin(world.socket, "10", "slow", {"CreateContainer": hang}) as slow,
         FakePlugin(world.socket, "20", "b", {"CreateContainer": handler({"adjust": {"args": ["x"]}})}),
     ):
-        await until(lambda: nri.active and len(nri._server.plugins) == 2)
+        await until(lambda: nri.connected and len(nri._server.plugins) == 2)
         began = time.monotonic()
         spec, _ = await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         assert spec["process"]["args"] == ["x"]
@@ -289,17 +289,17 @@ async def test_an_answer_that_is_sent_when_the_time_is_up_still_counts(world):
 
     plugin = FakePlugin(world.socket, "10", "slow", {"Synchronize": slow})
     async with world.nri(request_timeout=0.1) as nri, plugin:
-        await until(lambda: nri.active and nri._server.plugins)
+        await until(lambda: nri.connected and nri._server.plugins)
 
 
 @pytest.mark.parametrize("answer", [b"\xff\xff\xff", b"\x0a\xff"])
 async def test_a_plugin_that_answers_garbage_is_dropped(world, answer, caplog):
     async with world.nri() as nri, FakePlugin(world.socket, "10", "bad", {"RunPodSandbox": handler(answer)}) as plugin:
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         # RunPodSandboxResponse has no fields, so only what is no protobuf at all is an error.
         await nri.run_sandbox(sandbox())
         await asyncio.wait_for(plugin.closed.wait(), 5)
-        assert not nri.active
+        assert not nri.connected
         assert "10-bad is gone" in caplog.text
 
 
@@ -312,10 +312,10 @@ async def test_a_plugin_that_dies_while_it_is_asked_is_dropped(world):
             return {}
 
         plugin.handlers["CreateContainer"] = die
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         spec, _ = await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         assert spec == SPEC
-        assert not nri.active
+        assert not nri.connected
 
 
 async def test_frames_that_are_too_long_and_silence_end_the_connection(world, caplog):
@@ -327,7 +327,7 @@ async def test_frames_that_are_too_long_and_silence_end_the_connection(world, ca
         reader, writer = await asyncio.open_unix_connection(world.socket)
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
-        assert not nri.active
+        assert not nri.connected
         assert "did not register" in caplog.text
 
 
@@ -409,7 +409,7 @@ async def test_validators_can_reject_and_see_who_did_what(world):
         FakePlugin(world.socket, "10", "a", adjuster),
         FakePlugin(world.socket, "20", "judge", judge) as plugin,
     ):
-        await until(lambda: nri.active and len(nri._server.plugins) == 2)
+        await until(lambda: nri.connected and len(nri._server.plugins) == 2)
         with pytest.raises(PermissionDenied, match="20-judge rejects the container: bad hooks"):
             await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         request = plugin.requests("ValidateContainerAdjustment")[0]
@@ -429,7 +429,7 @@ async def test_a_validator_that_hangs_has_not_approved(world):
 
     judge = {"ValidateContainerAdjustment": hang}
     async with world.nri(request_timeout=0.1) as nri, FakePlugin(world.socket, "20", "judge", judge):
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         with pytest.raises(CricketError, match="was lost while it was asked"):
             await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
 
@@ -437,7 +437,7 @@ async def test_a_validator_that_hangs_has_not_approved(world):
 async def test_built_in_rules(world):
     adjuster = {"CreateContainer": handler({"adjust": {"hooks": _hook()}})}
     async with world.nri(validate=True, reject_hooks=True) as nri, FakePlugin(world.socket, "10", "a", adjuster):
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         with pytest.raises(PermissionDenied, match="OCI hooks"):
             await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
 
@@ -448,11 +448,11 @@ async def test_a_required_plugin_is_missed_with_and_without_others(world):
         with pytest.raises(PermissionDenied, match="not connected: a"):
             await nri.create_container(sandbox(), c, SPEC)
         async with FakePlugin(world.socket, "10", "b"):
-            await until(lambda: nri.active)
+            await until(lambda: nri.connected)
             with pytest.raises(PermissionDenied, match="not connected: a"):
                 await nri.create_container(sandbox(), c, SPEC)
         async with FakePlugin(world.socket, "20", "a"):
-            await until(lambda: nri.active and [p.base for p in nri._server.plugins] == ["a"])
+            await until(lambda: nri.connected and [p.base for p in nri._server.plugins] == ["a"])
             await nri.create_container(sandbox(), c, SPEC)
 
 
@@ -464,7 +464,7 @@ async def test_the_runtime_going_down_is_told(world):
     async with world.nri() as nri:
         plugin = FakePlugin(world.socket, "10", "x")
         await plugin.__aenter__()
-        await until(lambda: nri.active)
+        await until(lambda: nri.connected)
         await nri.stop()
         assert plugin.methods()[-1] == "Shutdown"
         await asyncio.wait_for(plugin.closed.wait(), 5)

@@ -85,7 +85,7 @@ async def test_a_pre_installed_plugin_is_started_configured_and_ended(world: Wor
     Path(world.directory, "conf.d", "greeter.conf").write_text("general: no\n")
     Path(world.directory, "conf.d", "10-greeter.conf").write_text("special: yes\n")
     async with world.nri() as nri:
-        assert nri.active
+        assert nri.connected
         spec, _ = await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         assert spec["annotations"] == {"seen-by": "greeter"}
         out = json.loads(Path(world.directory, "out.json").read_text())
@@ -104,7 +104,7 @@ async def test_what_is_no_plugin_is_passed_over_with_a_log_line(world: World, ca
     install(world, "40-quits", "#!/bin/sh\nexit 1\n")
     began = time.monotonic()
     async with world.nri() as nri:
-        assert not nri.active
+        assert not nri.connected
         assert time.monotonic() - began < 4
     text = caplog.text
     assert "no-index is passed over" in text
@@ -119,4 +119,4 @@ async def test_a_plugin_that_is_killed_is_dropped(world: World) -> None:
         os.kill(json.loads(Path(world.directory, "out.json").read_text())["pid"], signal.SIGKILL)
         spec, _ = await nri.create_container(sandbox(), container("c", ContainerState.CREATING), SPEC)
         assert spec == SPEC
-        assert not nri.active
+        assert not nri.connected
