@@ -73,6 +73,8 @@ class Collector:
             return self._dead(leased(self._root))
 
     def _dead(self, live: set[str]) -> tuple[list[str], list[str]]:
+        # Another process may have recorded an image; it held its lease until then, so this order misses nothing.
+        self._index.reload()
         blobs, chains = self._live_blobs(live), self._live_layers(live)
         return (
             [d for d in self._content.list() if d not in blobs],

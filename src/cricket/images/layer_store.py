@@ -32,7 +32,7 @@ from cricket.images.layers.adopt import adopt_implied
 from cricket.images.reference import parse_digest
 from cricket.kernel import confined, libc
 
-_SHORT = 8
+_SHORT = 4
 
 
 class LayerRecord(msgspec.Struct, frozen=True, omit_defaults=True):

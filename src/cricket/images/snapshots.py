@@ -8,6 +8,7 @@ Snapshots are not synced: no container survives a power loss, and what uses them
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -19,6 +20,7 @@ from cricket.errors import AlreadyExists, DataLoss, Internal, InvalidArgument, N
 from cricket.images.chain import chain_id
 from cricket.images.content import write_errors
 from cricket.images.layer_store import LayerStore, NewLayer
+from cricket.images.leases import gc_lock
 from cricket.images.usage import disk_usage
 from cricket.kernel import confined
 from cricket.types.image import FsUsage
@@ -76,25 +78,40 @@ class Snapshots:
         Raises NotFound without the layers, AlreadyExists when the key is used for something else.
         """
         record = SnapshotRecord(key, chain_id, writable, owner)
-        lowers = self.lowers(chain_id)
-        if (existing := self._record(key)) is not None:
-            return self._mount(self._same(existing, record), lowers)
+        # From looking for the layers to being counted as their user, no collection may run.
+        with gc_lock(self.layers.root, exclusive=False):
+            lowers = self.lowers(chain_id)
+            existing = self._record(key)
+            if existing is None:
+                existing = self._make(record, lowers[0])
+        if (existing.chain_id, existing.writable) != (chain_id, writable):
+            raise AlreadyExists("a snapshot of something else has this key", where=key)
+        return self._mount(existing, lowers)
+
+    def _make(self, record: SnapshotRecord, lower: str) -> SnapshotRecord:
+        path = self._path(record.key)
         made = os.path.join(self.layers.staging, f"active.{uuid.uuid4().hex}")
-        with write_errors(key):
-            os.mkdir(made, 0o711)
+        with write_errors(path):
             try:
-                if writable:
-                    _make_upper(made, lowers[0], owner)
+                os.mkdir(made, 0o711)
+                if record.writable:
+                    _make_upper(made, lower, record.owner)
                 with open(os.path.join(made, "snapshot.json"), "wb") as f:
                     f.write(msgspec.json.encode(record))
-                os.rename(made, self._path(key))
-            except OSError:
+                for _ in range(10):
+                    try:
+                        os.rename(made, path)
+                        return record
+                    except OSError as e:
+                        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                            raise
+                    # Another process was faster; or a power loss damaged what was there.
+                    if (existing := self._record(record.key)) is not None:
+                        return existing
+                    self.layers.discard(path)
+            finally:
                 confined.remove_tree(made)
-                # Another process may have made it in the meantime.
-                if (existing := self._record(key)) is None:
-                    raise
-                self._same(existing, record)
-        return self._mount(record, lowers)
+        raise Internal("cannot put a snapshot in its place", where=record.key)
 
     def view(self, key: str, chain_id: str) -> Mount:
         """A read-only snapshot (an image volume). Idempotent; errors as `prepare`."""
@@ -156,17 +173,9 @@ class Snapshots:
         except FileNotFoundError:
             return None
         except msgspec.DecodeError:
-            # Cut short by a power loss: nothing uses it any more, and nothing can.
-            self.layers.discard(self._path(key))
-            return None
+            return None  # cut short by a power loss: nothing uses it any more, and nothing can
         except OSError as e:
             raise Internal("cannot read a snapshot's record", where=path) from e
-
-    @staticmethod
-    def _same(existing: SnapshotRecord, wanted: SnapshotRecord) -> SnapshotRecord:
-        if (existing.chain_id, existing.writable) != (wanted.chain_id, wanted.writable):
-            raise AlreadyExists("a snapshot of something else has this key", where=wanted.key)
-        return existing
 
     def _mount(self, record: SnapshotRecord, lowers: list[str]) -> Mount:
         if record.writable:

@@ -123,6 +123,7 @@ def test_malformed_pax_records(bad):
 def test_no_trailer_is_forgiven():
     data = archive(("a", b"x" * 512, {}))
     assert len(read_all(data[:1024])) == 1
+    assert len(read_all(archive(("a", b"x" * 600, {}))[: 512 + 600])) == 1
     assert read_all(b"") == []
 
 

@@ -116,7 +116,7 @@ def decompressed(source: Source) -> Source:
         case "xz":
             import lzma
 
-            reader = lzma.LZMAFile(io.BufferedReader(raw, _INPUT))
+            reader = lzma.LZMAFile(io.BufferedReader(raw, _INPUT))  # noqa: SIM115 - nothing to close
         case "bzip2":
             import bz2
 

@@ -70,8 +70,9 @@ class TarReader:
         long_name = long_link = None
         while True:
             if self._left or self._pad:
-                self._skip(self._left + self._pad)
-                self._left = self._pad = 0
+                self._skip(self._left)
+                if not self._skip_padding():
+                    return None
             raw = self._block()
             if raw is None:
                 return None
@@ -264,6 +265,17 @@ class TarReader:
             self._pos = self._end
             self._more()
         self._pos += n
+
+    def _skip_padding(self) -> bool:
+        """False when the archive ends here instead: some writers leave the last padding and the trailer out."""
+        left, self._left, self._pad = self._pad, 0, 0
+        while left > self._end - self._pos:
+            left -= self._end - self._pos
+            self._pos = self._end
+            if not self._try_more():
+                return False
+        self._pos += left
+        return True
 
     def _need_block(self, what: str) -> bytes:
         try:
