@@ -35,6 +35,7 @@ from cricket.wire.spdy_frames import (
 
 DEFAULT_WINDOW = 64 << 10
 OUR_WINDOW = 256 << 10
+OUR_SESSION_WINDOW = 1 << 20  # so that a stream whose window is full leaves room for others
 MAX_WINDOW = (1 << 31) - 1
 MAX_STREAMS = 1000
 _MAX_ID = (1 << 31) - 1
@@ -305,12 +306,10 @@ class SpdySession:
             return
         self._settings_sent = True
         self._out.append(self._encoder.settings(Settings({SETTING_INITIAL_WINDOW: OUR_WINDOW})))
-        more = OUR_WINDOW - DEFAULT_WINDOW
-        self._out.append(self._encoder.control(Control(Type.WINDOW_UPDATE, 0, more)))
+        self._recv_window += self._window_update(0, OUR_SESSION_WINDOW - DEFAULT_WINDOW)
         self._our_initial = OUR_WINDOW
-        self._recv_window += more
         for stream in self._streams.values():
-            stream.recv_window += more
+            stream.recv_window += OUR_WINDOW - DEFAULT_WINDOW
 
     def _remote_end(self, channel: int, stream: _Stream, events: list[Event]) -> None:
         stream.remote_open = False

@@ -8,7 +8,7 @@ import pytest
 from cricket.wire.mux import Accepted, Ended, Event, Gone, Opened, ProtocolViolation, Received, WasReset, Writable
 from cricket.wire.spdy_frames import Control, FrameDecoder, FrameEncoder, Headers, Settings, Type
 from cricket.wire.spdy_headers import DICTIONARY, MAX_BLOCK, HeaderDeflater, HeaderInflater
-from cricket.wire.spdy_session import DEFAULT_WINDOW, MAX_STREAMS, OUR_WINDOW, SpdySession
+from cricket.wire.spdy_session import DEFAULT_WINDOW, MAX_STREAMS, OUR_SESSION_WINDOW, OUR_WINDOW, SpdySession
 
 
 def pair() -> tuple[SpdySession, SpdySession]:
@@ -131,13 +131,14 @@ def test_windows_are_kept_when_the_peer_shows_that_it_knows_them() -> None:
     assert server.sendable(channel) == OUR_WINDOW
 
 
-def test_more_than_the_window_allows_is_refused() -> None:
+def test_more_than_the_session_window_allows_is_refused() -> None:
     server, client, channel = flow_pair()
-    second = client.open({})
-    carry(client, server)
-    client.send(channel, bytes(OUR_WINDOW))
+    channels = [channel, *(client.open({}) for _ in range(4))]
+    assert len(carry(client, server)) == 4
+    for number in channels[:4]:
+        client.send(number, bytes(OUR_SESSION_WINDOW // 4))
     assert Gone not in [type(e) for e in carry(client, server)]
-    client.send(second, b"x")
+    client.send(channels[4], b"x")
     last = carry(client, server)[-1]
     assert isinstance(last, Gone) and last.violation
 
@@ -146,7 +147,6 @@ def test_a_stream_that_exceeds_its_own_window_is_reset() -> None:
     server, client, channel = flow_pair()
     client.send(channel, bytes(OUR_WINDOW))
     carry(client, server)
-    server.consumed(0, OUR_WINDOW)
     client.send(channel, b"x")
     assert carry(client, server) == [WasReset(channel)]
     assert carry(server, client)[-1] == WasReset(channel)
