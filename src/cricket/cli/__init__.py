@@ -1,0 +1,1 @@
+"""The `cricket` command: client of CRI, and the way into the daemon."""

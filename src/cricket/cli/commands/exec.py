@@ -1,0 +1,76 @@
+"""Run a command in a running container; the exit code is the command's.
+
+With -t the command has a terminal; with -i your input goes to it. --sync asks for the output as a whole, without the
+streaming server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+
+from cricket.cli import find, options
+from cricket.cli.client import Client, connect
+from cricket.cli.errors import UsageError
+from cricket.cli.output import print_json
+
+EXAMPLES = """\
+  cricket exec web ls -l /
+  cricket exec -it web sh
+  tar c . | cricket exec -i web tar x -C /tmp
+  cricket exec --sync --limit 10s -o json web cat /etc/hostname
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("-i", "--stdin", action="store_true", help="pass on standard input")
+    parser.add_argument("-t", "--tty", action="store_true", help="with a terminal")
+    parser.add_argument("-s", "--sync", action="store_true", help="by ExecSync, without the streaming server")
+    parser.add_argument("--limit", type=options.seconds, default=0.0, metavar="SPAN", help="with --sync: kill it after")
+    parser.add_argument("container", help="id or name")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="the command with its arguments")
+    options.add_output(parser)
+    options.add_transport(parser)
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it."""
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not command:
+        raise UsageError("a command is missing", todo="see `cricket exec --help`")
+    if args.sync and (args.stdin or args.tty):
+        raise UsageError("--sync has neither input nor terminal", todo="leave out -i and -t")
+    if not args.sync and (args.limit or args.output == "json"):
+        raise UsageError("--limit and -o json are for --sync", todo="add --sync")
+    with connect(args) as client:
+        container_id = find.container(client, args.container, running=True).id
+        if args.sync:
+            return _sync(client, args, container_id, command)
+        url = client.call(
+            "Exec",
+            container_id=container_id,
+            cmd=command,
+            tty=args.tty,
+            stdin=args.stdin,
+            stdout=True,
+            stderr=not args.tty,
+        ).url
+    from cricket.cli.streaming import converse
+
+    return converse(url, args, stdin=args.stdin, tty=args.tty)
+
+
+def _sync(client: Client, args: argparse.Namespace, container_id: str, command: list[str]) -> int:
+    answer = client.call("ExecSync", container_id=container_id, cmd=command, timeout=math.ceil(args.limit))
+    if args.output == "json":
+        outputs = {name: getattr(answer, name).decode("utf-8", "replace") for name in ("stdout", "stderr")}
+        print_json({**outputs, "exitCode": answer.exit_code})
+    else:
+        sys.stdout.buffer.write(answer.stdout)
+        sys.stdout.buffer.flush()
+        sys.stderr.buffer.write(answer.stderr)
+        sys.stderr.buffer.flush()
+    return int(answer.exit_code)

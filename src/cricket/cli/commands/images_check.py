@@ -1,0 +1,43 @@
+"""Verify every blob and layer of the daemon's image store. Exit code 1 when something is wrong and was not repaired.
+
+Repairing drops what is broken: the next pull fetches it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from cricket.cli import options
+from cricket.cli.client import connect
+from cricket.cli.output import Styled, print_json, print_table
+from cricket.cli.words import size
+
+EXAMPLES = """\
+  cricket images check
+  cricket images check --repair
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("--repair", action="store_true", help="drop what is broken")
+    options.add_output(parser)
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check and print."""
+    with connect(args) as client:
+        answer = client.call("CheckImages", repair=args.repair)
+    if args.output == "json":
+        print_json(answer)
+    else:
+        if answer.problems:
+            rows = [
+                (p.kind, p.name, Styled("repaired", "green") if p.repaired else Styled("broken", "red"), p.what)
+                for p in answer.problems
+            ]
+            print_table(("KIND", "NAME", "STATE", "PROBLEM"), rows)
+        count = len(answer.problems) or "no"
+        print(f"{answer.checked_blobs} blobs, {size(answer.checked_bytes)}: {count} problems")
+    return 1 if any(not problem.repaired for problem in answer.problems) else 0

@@ -1,0 +1,49 @@
+"""Remove images, each with all of its names."""
+
+from __future__ import annotations
+
+import argparse
+
+from cricket.cli import options
+from cricket.cli.client import Client, connect
+from cricket.cli.each import each
+from cricket.cli.errors import UsageError
+from cricket.errors import NotFound
+
+EXAMPLES = """\
+  cricket rmi busybox:1.36
+  cricket rmi --unused       all that no container was made of
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("image", nargs="*", help="id, name:tag or name@digest")
+    parser.add_argument("--unused", action="store_true", help="all that no container uses and that are not pinned")
+    options.add_output(parser)
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Remove each."""
+    if bool(args.image) == args.unused:
+        raise UsageError("name images, or give --unused", todo="see `cricket rmi --help`")
+    with connect(args) as client:
+        return each(args, args.image or _unused(client), lambda name: _remove(client, name))
+
+
+def _remove(client: Client, name: str) -> str:
+    status = client.call("ImageStatus", image={"image": name})
+    if not status.HasField("image"):
+        raise NotFound("there is no such image", where=name, todo="see `cricket images`")
+    client.call("RemoveImage", image={"image": status.image.id})
+    return str(status.image.id)
+
+
+def _unused(client: Client) -> list[str]:
+    used = {word for c in client.call("ListContainers").containers for word in (c.image_id, c.image_ref, c.image.image)}
+    return [
+        image.id
+        for image in client.call("ListImages").images
+        if not image.pinned and used.isdisjoint((image.id, *image.repo_tags, *image.repo_digests))
+    ]

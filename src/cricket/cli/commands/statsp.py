@@ -1,0 +1,67 @@
+"""Show what pods use: CPU (percent of one core), memory, processes, network.
+
+CPU is measured over --interval; with --interval 0 it is what the runtime measured last.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cricket._proto.cri import api_pb2
+from cricket.cli import find, options
+from cricket.cli.client import Client, connect
+from cricket.cli.output import print_json, print_table
+from cricket.cli.sampling import Sample, cpu_percent, samples
+from cricket.cli.words import memory, short, size
+
+EXAMPLES = """\
+  cricket statsp
+  cricket statsp -w web
+  cricket statsp -o json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("pod", nargs="?", help="only this one, by id, name or NAMESPACE/NAME")
+    options.add_labels(parser)
+    options.add_sampling(parser)
+    options.add_output(parser)
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    with connect(args) as client:
+        filters: dict[str, Any] = {"label_selector": dict(args.label)}
+        if args.pod:
+            filters["id"] = find.sandbox(client, args.pod).id
+        if args.output == "json":
+            print_json(api_pb2.ListPodSandboxStatsResponse(stats=_measure(client, filters).values()))
+            return 0
+        for before, now in samples(lambda: _measure(client, filters), args.interval, args.watch):
+            _print(before, now)
+    return 0
+
+
+def _measure(client: Client, filters: dict[str, Any]) -> Sample:
+    return {item.attributes.id: item for item in client.call("ListPodSandboxStats", filter=filters).stats}
+
+
+def _print(before: Sample, now: Sample) -> None:
+    rows = [
+        (
+            short(key),
+            item.attributes.metadata.namespace,
+            item.attributes.metadata.name,
+            cpu_percent(before[key].linux.cpu if key in before else None, item.linux.cpu),
+            memory(item.linux.memory.working_set_bytes.value),
+            str(item.linux.process.process_count.value),
+            size(item.linux.network.default_interface.rx_bytes.value),
+            size(item.linux.network.default_interface.tx_bytes.value),
+        )
+        for key, item in sorted(now.items(), key=lambda entry: entry[1].attributes.metadata.name)
+    ]
+    header = ("POD", "NAMESPACE", "NAME", "CPU%", "MEMORY", "PROCESSES", "RECEIVED", "SENT")
+    print_table(header, rows, right="CPU% MEMORY PROCESSES RECEIVED SENT")

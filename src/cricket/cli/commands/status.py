@@ -1,0 +1,56 @@
+"""Show whether runtime and network are ready, and what the runtime handlers can do. Exit code 1 when one is not."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cricket.cli import options
+from cricket.cli.client import connect
+from cricket.cli.output import Styled, parsed, plain, print_json, print_table, print_tree
+
+EXAMPLES = """\
+  cricket status
+  cricket status --verbose
+  cricket status -o json | jq .status.conditions
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("--verbose", action="store_true", help="also what the runtime says of itself")
+    options.add_output(parser)
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask and print."""
+    with connect(args) as client:
+        answer = client.call("Status", verbose=args.verbose)
+    if args.output == "json":
+        print_json(plain(answer) | {"info": parsed(answer.info)})
+    else:
+        _print(answer)
+    return 0 if all(c.status for c in answer.status.conditions if c.type in ("RuntimeReady", "NetworkReady")) else 1
+
+
+def _print(answer: Any) -> None:
+    rows = [
+        (c.type, Styled("yes", "green") if c.status else Styled("no", "red"), c.reason, c.message)
+        for c in answer.status.conditions
+    ]
+    print_table(("CONDITION", "READY", "REASON", "MESSAGE"), rows)
+    if answer.runtime_handlers:
+        print()
+        handlers = [
+            (
+                handler.name or "(default)",
+                "yes" if handler.features.recursive_read_only_mounts else "no",
+                "yes" if handler.features.user_namespaces else "no",
+            )
+            for handler in answer.runtime_handlers
+        ]
+        print_table(("HANDLER", "RECURSIVE READ-ONLY", "USER NAMESPACES"), handlers)
+    if answer.info:
+        print()
+        print_tree(parsed(answer.info))

@@ -1,0 +1,38 @@
+"""Stop containers: their stop signal first, SIGKILL when the time is over."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from cricket.cli import find, options
+from cricket.cli.client import Client, connect
+from cricket.cli.each import each
+
+EXAMPLES = """\
+  cricket stop web           10 seconds to end by itself
+  cricket stop -t 0 web      SIGKILL at once
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("container", nargs="+", help="id or name")
+    parser.add_argument(
+        "-t", "--time", type=options.seconds, default=10.0, metavar="SECONDS", help="time before SIGKILL (default: 10)"
+    )
+    options.add_output(parser)
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Stop each."""
+    with connect(args) as client:
+        return each(args, args.container, lambda name: stop(client, name, args.time))
+
+
+def stop(client: Client, name: str, seconds: float) -> str:
+    """Stop one; returns its id. CRI knows only whole seconds: fractions are rounded up."""
+    container_id = str(find.container(client, name).id)
+    client.call("StopContainer", container_id=container_id, timeout=math.ceil(seconds))
+    return container_id

@@ -1,0 +1,68 @@
+"""Show what operations the daemon is doing, which stage each is in, and where the time went.
+
+Without an id: all that run now. With one: those that concern it, also the last ones that have ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cricket.cli import find, options
+from cricket.cli.client import Client, connect
+from cricket.cli.output import Styled, print_json, print_line
+from cricket.cli.words import moment, took
+from cricket.errors import NotFound
+
+EXAMPLES = """\
+  cricket why                what is running, and where it is stuck
+  cricket why web            what was done for the pod or container web
+  cricket why -a             also what has ended
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("id", nargs="?", default="", help="an id, prefix, name or reference")
+    parser.add_argument("-a", "--all", action="store_true", help="also operations that have ended")
+    options.add_output(parser)
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask and print."""
+    with connect(args) as client:
+        answer = client.call("Why", id=args.id, finished=args.all or bool(args.id))
+        if args.id and not answer.operations:
+            answer = client.call("Why", id=_id_of(client, args.id), finished=True)
+    if args.output == "json":
+        print_json(answer)
+    elif not answer.operations:
+        print("nothing is running" if not args.id else "nothing is known of it: it was quick, or is long ago")
+    else:
+        for operation in answer.operations:
+            _print(operation)
+    return 0
+
+
+def _id_of(client: Client, name: str) -> str:
+    """The object of this name. Operations know ids only."""
+    for look in (find.container, find.sandbox):
+        try:
+            return str(look(client, name).id)
+        except NotFound:
+            continue
+    return name
+
+
+def _print(operation: Any) -> None:
+    if operation.running:
+        outcome = Styled(f"running for {took(operation.took)}", "yellow")
+    elif operation.outcome == "ok":
+        outcome = Styled(f"took {took(operation.took)}", "green")
+    else:
+        outcome = Styled(f"failed after {took(operation.took)}: {operation.outcome}", "red")
+    print_line(operation.method, *operation.ids, f"since {moment(operation.started_at)}", outcome)
+    for stage in operation.stages:
+        words = Styled(f"{took(stage.took):>7} and counting", "yellow") if stage.running else f"{took(stage.took):>7}"
+        print_line(f"  {'+' + took(stage.began):>9}  {'  ' * stage.depth}{stage.name:<28}", words, stage.subject)

@@ -1,0 +1,90 @@
+"""Every command with its line of help, in groups. Names only: a command's module is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+GROUPS: dict[str, dict[str, str]] = {
+    "Pods and containers": {
+        "pods": "List pod sandboxes",
+        "ps": "List containers",
+        "run": "Run a container in a pod of its own",
+        "runp": "Run a pod sandbox",
+        "create": "Create a container in a pod",
+        "start": "Start created containers",
+        "stop": "Stop containers",
+        "rm": "Remove containers",
+        "stopp": "Stop pod sandboxes",
+        "rmp": "Remove pod sandboxes",
+        "update": "Change the resource limits of containers",
+        "checkpoint": "Write a checkpoint of a container to a file",
+    },
+    "Looking into them": {
+        "logs": "Show what a container has written",
+        "exec": "Run a command in a container",
+        "attach": "Attach to a running container",
+        "port-forward": "Forward local ports to a pod",
+        "inspect": "Show everything about a container, pod or image",
+        "stats": "Show what containers use",
+        "statsp": "Show what pods use",
+        "events": "Show what happened and what happens",
+        "why": "Show what operations are doing and where their time goes",
+    },
+    "Images": {
+        "images": "List images",
+        "pull": "Pull images",
+        "rmi": "Remove images",
+        "load": "Load images from an archive or layout",
+        "save": "Write images to an archive or layout",
+        "import": "Make an image of a directory or tar",
+        "images check": "Verify every blob and layer of the store",
+    },
+    "The node and the daemon": {
+        "status": "Show whether runtime and network are ready",
+        "info": "Show who answers, where its data is and how big",
+        "version": "Show the versions of client and runtime",
+        "serve": "Run the daemon in the foreground",
+        "reload": "Let the daemon read its configuration anew",
+        "config default": "Print the default configuration",
+        "config check": "Say what is wrong with the configuration",
+        "config show": "Print the configuration in force",
+        "config registries": "Explain where pulls of a name go",
+        "network init": "Write a network configuration for a node that has none",
+    },
+}
+
+# `import` is no name for a module.
+_MODULES = {"import": "import_image"}
+
+
+class Entry(NamedTuple):
+    """A command: its name of one or two words, the module in `cricket.cli.commands`, and its line of help."""
+
+    name: str
+    module: str
+    summary: str
+
+
+def entries() -> list[Entry]:
+    """All commands, in the order of the help."""
+    return [
+        Entry(name, "cricket.cli.commands." + _MODULES.get(name, name.replace("-", "_").replace(" ", "_")), summary)
+        for group in GROUPS.values()
+        for name, summary in group.items()
+    ]
+
+
+def find(words: Sequence[str]) -> tuple[Entry | None, list[str]]:
+    """The command that the words begin with and the rest of them; the longer name wins."""
+    known = {entry.name: entry for entry in entries()}
+    for length in (2, 1):
+        entry = known.get(" ".join(words[:length]))
+        if entry is not None and len(words) >= length:
+            return entry, list(words[length:])
+    return None, list(words)
+
+
+def below(word: str) -> list[Entry]:
+    """The commands of two words that begin with `word`."""
+    return [entry for entry in entries() if entry.name.startswith(word + " ")]

@@ -1,0 +1,126 @@
+"""The entry point: finds the command, imports its module, runs it, and turns errors into exit codes.
+
+Nothing here may import what only some commands need: `cricket --help` is to answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from cricket import __version__
+from cricket.cli import index
+from cricket.cli.errors import BROKEN_PIPE, INTERRUPTED, OK, UsageError, complain
+from cricket.cli.options import DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, Parser, add_client
+from cricket.errors import CricketError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` (default: of the process) asks for; returns the exit code."""
+    try:
+        status = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return status
+    except CricketError as error:
+        with contextlib.suppress(BrokenPipeError):
+            return complain(error)
+        return BROKEN_PIPE
+    except SystemExit as asked:  # argparse after --help
+        return asked.code if isinstance(asked.code, int) else OK
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; what is still buffered has no reader either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(argv: Sequence[str]) -> int:
+    leading, words = _split(argv)
+    parser = Parser("cricket", "", "")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    add_client(parser)
+    args = parser.parse_args(leading)
+    asks = args.help or words[:1] == ["help"]
+    words = words[1:] if words[:1] == ["help"] else words
+    if args.version:
+        print(f"cricket {__version__}")
+        return OK
+    if not words:
+        print(_overview(), end="", file=sys.stdout if asks else sys.stderr)
+        if asks:
+            return OK
+        raise UsageError("a command is missing", todo="choose one of these")
+    entry, rest = index.find(words)
+    if entry is None:
+        return _no_command(words, asks)
+    return _command(entry, ["--help"] if asks else rest, args)
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options before the command, and the command with what follows."""
+    at = 0
+    while at < len(argv) and argv[at].startswith("-"):
+        at += 2 if argv[at] in ("-r", "--runtime-endpoint", "--timeout") else 1
+    return list(argv[:at]), list(argv[at:])
+
+
+def _command(entry: index.Entry, rest: Sequence[str], args: argparse.Namespace) -> int:
+    module = importlib.import_module(entry.module)
+    description = (module.__doc__ or entry.summary).strip()
+    parser = Parser(f"cricket {entry.name}", description, module.EXAMPLES)
+    module.configure(parser)
+    status: int = module.run(parser.parse_args(rest, namespace=args))
+    return status
+
+
+def _no_command(words: Sequence[str], asks: bool) -> int:
+    """A word that is no command, or the first of two words."""
+    name = words[0]
+    family = index.below(name)
+    asks = asks or words[1:] in (["-h"], ["--help"])
+    if family and (asks or not words[1:]):
+        print(_family(name, family), end="", file=sys.stdout if asks else sys.stderr)
+        if asks:
+            return OK
+        raise UsageError("a command is missing", where=f"cricket {name}", todo="choose one of these")
+    import difflib
+
+    said = " ".join(words[:2]) if family else name
+    near = difflib.get_close_matches(said, [entry.name for entry in index.entries()], n=1)
+    todo = f"did you mean `cricket {near[0]}`?" if near else "see `cricket --help`"
+    raise UsageError(f"there is no command {said!r}", todo=todo)
+
+
+def _family(name: str, family: Sequence[index.Entry]) -> str:
+    lines = [f"usage: cricket {name} COMMAND ...", ""]
+    lines += [f"  {entry.name.partition(' ')[2]:<14}{entry.summary}" for entry in family]
+    return "\n".join(lines) + "\n"
+
+
+def _overview() -> str:
+    lines = [
+        "usage: cricket [-r URL] [--timeout SECONDS] COMMAND ...",
+        "",
+        "Cricket, a Kubernetes container runtime, and a client for any runtime that speaks CRI.",
+    ]
+    for title, group in index.GROUPS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {name:<19}{summary}" for name, summary in group.items()]
+    lines += [
+        "",
+        "Options:",
+        "  -r, --runtime-endpoint URL  the CRI socket",
+        f"                              (default: ${ENDPOINT_VARIABLE}, else {DEFAULT_ENDPOINT})",
+        "  --timeout SECONDS           limit of each call (default: 30s for questions, none for work)",
+        "  --version                   print the version",
+        "",
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the daemon cannot be reached.",
+        "`cricket COMMAND --help` explains a command, with examples.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,121 @@
+"""Parsers of the commands, and the options that several of them share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from typing import NoReturn
+
+from cricket.cli.errors import UsageError
+
+DEFAULT_ENDPOINT = "unix:///run/cricket/cricket.sock"
+ENDPOINT_VARIABLE = "CONTAINER_RUNTIME_ENDPOINT"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are errors like all others, and whose help ends with examples."""
+
+    def __init__(self, prog: str, description: str, examples: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=f"examples:\n{examples}".rstrip() if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=prog != "cricket",
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the whole usage."""
+        raise UsageError(message, todo=f"see `{self.prog} --help`")
+
+
+def add_client(parser: argparse.ArgumentParser) -> None:
+    """Options of all commands that talk to the runtime; they may stand before or after the command's name."""
+    group = parser.add_argument_group("runtime")
+    group.add_argument(
+        "-r",
+        "--runtime-endpoint",
+        metavar="URL",
+        default=argparse.SUPPRESS,
+        help=f"the CRI socket (default: ${ENDPOINT_VARIABLE}, else {DEFAULT_ENDPOINT})",
+    )
+    group.add_argument(
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        default=argparse.SUPPRESS,
+        help="limit of each call, like 10 or 2m (default: 30s for questions, none for work)",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """-o: a table for people or JSON for programs."""
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form of the output")
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """-q: ids only."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="print ids only")
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """--label, to choose by labels."""
+    parser.add_argument("--label", action="append", default=[], type=pair, metavar="KEY=VALUE", help="with this label")
+
+
+def add_creds(parser: argparse.ArgumentParser) -> None:
+    """--creds and --auth, of commands that pull."""
+    parser.add_argument("--creds", metavar="USER:PASSWORD", help="credentials of the registry ($CRICKET_CREDS)")
+    parser.add_argument("--auth", metavar="BASE64", help="the same, as Docker's config.json has it")
+
+
+def add_handler(parser: argparse.ArgumentParser) -> None:
+    """--runtime, of commands that make sandboxes."""
+    parser.add_argument("--runtime", default="", metavar="HANDLER", help="runtime handler (default: the runtime's)")
+
+
+def add_transport(parser: argparse.ArgumentParser) -> None:
+    """How the streaming server is spoken to."""
+    group = parser.add_argument_group("streaming")
+    group.add_argument("--transport", choices=("spdy", "websocket"), default="spdy", help="protocol (default: spdy)")
+    group.add_argument("--tls-ca", metavar="FILE", help="PEM certificates to trust when the server speaks TLS")
+    group.add_argument("--tls-insecure", action="store_true", help="accept any certificate of the server")
+
+
+def endpoint(args: argparse.Namespace) -> str:
+    """The endpoint in force: option, environment, default."""
+    return getattr(args, "runtime_endpoint", None) or os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT
+
+
+def seconds(text: str) -> float:
+    """A time span: `90`, `1.5s`, `250ms`, `2m`, `1h`, `3d`. Raises argparse's error."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time span like 90, 1.5s or 2m")
+    return float(match.group(1)) * {"ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}.get(match.group(2), 1.0)
+
+
+def pair(text: str) -> tuple[str, str]:
+    """`KEY=VALUE`. Raises argparse's error."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def quantity(text: str) -> int:
+    """Bytes: `1048576`, `64M` or `64Mi` (both 2**20, as memory goes); -1: no limit. Raises argparse's error."""
+    match = re.fullmatch(r"(-1|\d+(?:\.\d+)?)(?:([KMGT])i?)?B?", text, re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size like 64M or 2G")
+    return int(float(match.group(1)) * 1024 ** " KMGT".index((match.group(2) or " ").upper()))
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """--interval and --watch, of commands that measure."""
+    parser.add_argument(
+        "--interval", type=seconds, default=1.0, metavar="SPAN", help="time to measure CPU over (default: 1s)"
+    )
+    parser.add_argument("-w", "--watch", action="store_true", help="measure again and again until interrupted")

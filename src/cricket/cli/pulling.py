@@ -1,0 +1,73 @@
+"""A pull with its progress shown while it lasts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from cricket._proto.cri import api_pb2
+from cricket.cli.client import Client, Pending
+from cricket.cli.errors import UsageError
+from cricket.cli.progress import Display
+from cricket.errors import Code, CricketError
+
+POLICIES = ("missing", "always", "never")
+_PAUSE = 0.1
+
+
+def pull(client: Client, reference: str, auth: Any, *, config: Any = None, quiet: bool = False) -> str:
+    """Pull and return the image id; `auth` and `config` (the pod's) may be None. Raises RemoteError.
+
+    Progress comes from Cricket's side service; on other runtimes there is none.
+    """
+    call = client.start("PullImage", image={"image": reference}, auth=auth, sandbox_config=config)
+    if quiet:
+        return str(call.result().image_ref)
+    display = Display(sys.stderr)
+    watcher = threading.Thread(target=_watch, args=(client, reference, call, display), daemon=True)
+    watcher.start()
+    try:
+        result = call.result()
+    finally:
+        display.close()
+    return str(result.image_ref)
+
+
+def _watch(client: Client, reference: str, call: Pending, display: Display) -> None:
+    """Runs beside the pull. The side service knows the pull only once it has begun, so the question may come early."""
+    while not call.done():
+        try:
+            with client.stream("PullProgress", reference=reference) as states:
+                for state in states:
+                    display.show(state)
+        except CricketError as error:
+            if error.code is not Code.NOT_FOUND:
+                return  # another runtime, or a connection that is over: the pull itself will tell
+        except ValueError:
+            return  # the channel was closed: the pull is over
+        time.sleep(_PAUSE)
+
+
+def auth_config(args: argparse.Namespace) -> Any:
+    """The credentials of the command line or the environment as an AuthConfig, None without. Raises UsageError."""
+    creds = args.creds or os.environ.get("CRICKET_CREDS", "")
+    if args.auth:
+        return api_pb2.AuthConfig(auth=args.auth)
+    if not creds:
+        return None
+    user, colon, password = creds.partition(":")
+    if not user or not colon:
+        raise UsageError("credentials are written USER:PASSWORD", where="--creds")
+    return api_pb2.AuthConfig(username=user, password=password)
+
+
+def provide(client: Client, reference: str, policy: str, auth: Any, config: Any) -> None:
+    """Pull `reference` if the policy (one of POLICIES) wants it."""
+    if policy == "always" or (
+        policy == "missing" and not client.call("ImageStatus", image={"image": reference}).HasField("image")
+    ):
+        pull(client, reference, auth, config=config)
