@@ -19,6 +19,7 @@ from types import TracebackType
 
 from cricket.errors import Aborted, AlreadyExists, DataLoss, Internal, NotFound, ResourceExhausted, map_errors
 from cricket.images.reference import parse_digest
+from cricket.kernel.effects import effect
 from cricket.kernel.files import remove_file, sync_dir
 
 _CHUNK = 1 << 20
@@ -218,6 +219,7 @@ class BlobWriter:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.rename(self._partial, target)
             sync_dir(os.path.dirname(target))
+        effect("blob committed")
         self.abort()
 
     def abort(self) -> None:

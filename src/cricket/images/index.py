@@ -16,6 +16,7 @@ import msgspec
 
 from cricket.errors import DataLoss, FailedPrecondition, Internal, InvalidArgument, ResourceExhausted
 from cricket.images.reference import Reference
+from cricket.kernel.effects import effect
 from cricket.types.image import Image
 
 _SCHEMA = 1
@@ -121,6 +122,7 @@ class ImageIndex:
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
+        effect("image index written")
         images = self._by_id | {image.id: image for image in changed}
         images.pop(removed, None)
         self._show(images.values())

@@ -31,6 +31,7 @@ from cricket.images.layers import ApplyResult
 from cricket.images.layers.adopt import adopt_implied
 from cricket.images.reference import parse_digest
 from cricket.kernel import confined, libc
+from cricket.kernel.effects import effect
 
 _SHORT = 4
 
@@ -157,6 +158,7 @@ class LayerStore:
                 os.rename(path, away)
             except FileNotFoundError:
                 return
+            effect("directory discarded")
             if purge:
                 confined.remove_tree(away)
 
@@ -246,6 +248,7 @@ class NewLayer:
                 return
             try:
                 os.rename(self._dir, target)
+                effect("layer committed")
                 return
             except OSError as e:
                 if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):

@@ -23,6 +23,7 @@ from cricket.images.layer_store import LayerStore, NewLayer
 from cricket.images.leases import gc_lock
 from cricket.images.usage import disk_usage
 from cricket.kernel import confined
+from cricket.kernel.effects import effect
 from cricket.types.image import FsUsage
 from cricket.types.mount import Mount
 
@@ -101,6 +102,7 @@ class Snapshots:
                 for _ in range(10):
                     try:
                         os.rename(made, path)
+                        effect("snapshot made")
                         return record
                     except OSError as e:
                         if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
