@@ -11,7 +11,7 @@ import os
 
 import msgspec
 
-from cricket.errors import CricketError, DataLoss
+from cricket.errors import CricketError, DataLoss, NotFound
 from cricket.images.chain import chain_ids
 from cricket.images.content import ContentStore, write_errors
 from cricket.images.gc import Collector
@@ -47,8 +47,10 @@ def check(root: str, repair: bool = False) -> list[Finding]:
 
     Without `repair` nothing is changed and the daemon may run. Repair also holds its own against a running daemon
     (leases and locks), but a daemon learns of forgotten images only at its next start.
-    Raises InvalidArgument etc. only for what prevents checking at all, such as a root that cannot be read.
+    Raises NotFound when there is no store, and otherwise only what prevents checking at all.
     """
+    if not os.path.isdir(os.path.join(root, "blobs")):
+        raise NotFound("there is no image store", where=root)
     return _Check(root, repair).run()
 
 

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 
 import images_local_kit as kit
+import msgspec
 import pytest
 import zstandard
 
@@ -18,6 +19,7 @@ from cricket.errors import AlreadyExists, CricketError, DataLoss, FailedPrecondi
 from cricket.images.check import check
 from cricket.images.import_rootfs import import_rootfs
 from cricket.images.load import load
+from cricket.images.remote.manifest import DOCKER_MANIFEST
 from cricket.images.save import save
 from cricket.images.store import ImageStore
 from cricket.kernel import mounts
@@ -109,6 +111,23 @@ def test_what_skopeo_writes_is_read(make, store, tmp_path, transport):
     skopeo_copy(f"oci:{tmp_path / 'source'}:{TAG}", f"{transport}:{target}:{TAG}")
     other = make("two")
     load(other, str(target))
+    whole(other, TAG, built)
+
+
+def test_an_image_with_dockers_types_is_saved_with_ocis(make, store, tmp_path):
+    built = image()
+    docker = msgspec.json.decode(built.manifest)
+    docker["mediaType"] = DOCKER_MANIFEST
+    docker["config"]["mediaType"] = "application/vnd.docker.container.image.v1+json"
+    for layer in docker["layers"]:
+        layer["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    built.manifest = msgspec.json.encode(docker)
+    built.put(store, TAG)
+    save(store, [TAG], str(tmp_path / "saved"))
+    skopeo_copy(f"oci-archive:{tmp_path / 'saved'}:{TAG}", f"dir:{tmp_path / 'out'}")
+    assert "docker" not in (tmp_path / "out/manifest.json").read_text()
+    other = make("two")
+    load(other, str(tmp_path / "saved"))
     whole(other, TAG, built)
 
 

@@ -8,7 +8,7 @@ import sys
 import images_local_kit as kit
 import pytest
 
-from cricket.errors import Aborted
+from cricket.errors import Aborted, NotFound
 from cricket.images.check import check
 from cricket.images.content import digest_of
 from cricket.images.store import ImageStore
@@ -264,6 +264,12 @@ async def test_a_snapshot_without_layers_is_reported(store, image, root):
     store.snapshots.prepare("c", image.chain)
     store.snapshots.remove_layer(image.chain)
     assert {"snapshot", "image"} <= set(kinds(check(root)))
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(NotFound):
+        check(str(tmp_path / "nothing"))
+    assert os.listdir(tmp_path) == []
 
 
 async def test_orphans_are_reported_and_deleted(store, image, root):
