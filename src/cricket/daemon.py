@@ -13,25 +13,27 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
 
 from cricket import __version__
 from cricket.config.load import Loaded, load
 from cricket.config.model import Config
 from cricket.config.reload import plan
 from cricket.cri.server import CriServer
+from cricket.cri.side import SideService
 from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
 from cricket.images.pull import PullService
 from cricket.images.store import ImageStore
 from cricket.kernel import effects
 from cricket.kernel.files import make_dir
+from cricket.kernel.filesystem import capacity
 from cricket.lifecycle.engine import NativeEngine
 from cricket.lifecycle.handlers import Handlers
 from cricket.lifecycle.image_service import NativeImages
 from cricket.lifecycle.layout import Layout
-from cricket.lifecycle.no_nri import NoNri
+from cricket.lifecycle.nri_start import start_nri
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.recover import recover
+from cricket.lifecycle.side import Archives, Pulls
 from cricket.lifecycle.stats import StatsReader
 from cricket.lifecycle.streams import CheckedStreams
 from cricket.network.network import Network
@@ -40,6 +42,7 @@ from cricket.store.store import Store
 from cricket.streaming.server import StreamServer
 from cricket.types.container import Container
 from cricket.types.image import FsUsage
+from cricket.types.side import ReloadReport
 
 log = logging.getLogger("cricket")
 _DRAIN = 10.0  # seconds for which a stop waits for running verbs; what is left is finished by recovery
@@ -73,7 +76,8 @@ def set_up_logging(config: Config) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for noisy in ("asyncio", "grpc"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 class Daemon:
@@ -94,7 +98,7 @@ class Daemon:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, stopped.set)
-            loop.add_signal_handler(signal.SIGHUP, self.reload)
+            loop.add_signal_handler(signal.SIGHUP, self.hang_up)
             log.info("cricket %s serves after %.0f ms", __version__, (time.monotonic() - began) * 1000)
             notify("READY=1")
             effects.arm()
@@ -131,8 +135,7 @@ class Daemon:
         await handlers.probe()
         network.start_watch()
         stack.callback(network.stop_watch)
-        nri = self._nri()
-        parts = Parts(config, layout, store, images, images.snapshots, network, nri, handlers)
+        parts = Parts(config, layout, store, images, images.snapshots, network, handlers)
         stack.push_async_callback(parts.close, _DRAIN)
         await images.recover()
         await recover(parts)
@@ -141,11 +144,10 @@ class Daemon:
         streaming = self._streaming(engine)
         await streaming.start()
         stack.push_async_callback(streaming.stop)
-        if config.nri.enable:
-            await nri.start(parts)
-            stack.push_async_callback(nri.stop)
+        await start_nri(parts)
+        stack.push_async_callback(parts.nri.stop)
         await self._serve(stack, engine, CheckedStreams(parts, streaming))
-        self._parts, self._handlers, self._stats_reader = parts, handlers, stats
+        self._parts, self._handlers, self._stats_reader, self._pulls = parts, handlers, stats, pulls
         self._report()
 
     def _network(self) -> Network:
@@ -159,9 +161,6 @@ class Daemon:
             plugin_timeout=config.plugin_timeout,
         )
 
-    def _nri(self) -> Any:
-        return NoNri()
-
     def _stats(self, parts: Parts) -> StatsReader:
         def writable_layer(container: Container) -> FsUsage | None:
             try:
@@ -174,6 +173,7 @@ class Daemon:
             parts.handlers.cgroup_driver,
             writable_layer=writable_layer,
             interfaces=lambda box: interfaces(box.netns),
+            capacity=lambda: capacity(self.layout.images),
             period=self.config.stats.collect_period,
         )
 
@@ -199,7 +199,12 @@ class Daemon:
             stack.push_async_callback(metrics.stop)
         make_dir(os.path.dirname(self.config.socket), 0o711)
         server = CriServer(
-            engine, streams, self.config.socket, mode=self.config.socket_mode, gid=_group(self.config.socket_group)
+            engine,
+            streams,
+            self.config.socket,
+            mode=self.config.socket_mode,
+            gid=_group(self.config.socket_group),
+            side=SideService(archives=Archives(engine.images), pulls=Pulls(engine.images), daemon=self),
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -214,14 +219,24 @@ class Daemon:
         if not condition.status:
             log.warning("network: %s", condition.message)
 
-    def reload(self) -> None:
-        """SIGHUP: take over what can be changed while running, and say what needs a restart."""
+    def hang_up(self) -> None:
+        """SIGHUP: reload, and tell the log what came of it."""
         try:
-            loaded = load(self._path, overrides=self._overrides)
+            report = self._reload()
         except CricketError as error:
             log.error("the configuration is not reloaded: %s", error)
             return
-        change = plan(self.config, loaded.config)
+        log.info("configuration reloaded: %s", ", ".join(report.applied) or "nothing has changed")
+        if report.needs_restart:
+            log.warning("these changes need a restart: %s", ", ".join(report.needs_restart))
+
+    async def reload(self) -> ReloadReport:
+        """The same for the side service. Raises InvalidArgument that names file and key."""
+        return self._reload()
+
+    def _reload(self) -> ReloadReport:
+        """Take over what can be changed while running."""
+        change = plan(self.config, load(self._path, overrides=self._overrides).config)
         self.config = self._parts.config = self._handlers.config = change.config
         network = change.config.network
         self._parts.network.reconfigure(
@@ -231,11 +246,21 @@ class Daemon:
             conf_template=network.conf_template,
             plugin_timeout=network.plugin_timeout,
         )
+        self._pulls.reload(change.config.images)
         self._stats_reader.period = change.config.stats.collect_period
         logging.getLogger().setLevel(change.config.log.level.upper())
-        log.info("configuration reloaded: %s", ", ".join(c.key for c in change.applied) or "nothing has changed")
-        if change.needs_restart:
-            log.warning("these changes need a restart: %s", ", ".join(c.key for c in change.needs_restart))
+        return ReloadReport(tuple(c.key for c in change.applied), tuple(c.key for c in change.needs_restart))
+
+    def facts(self) -> dict[str, str]:
+        """For `cricket info`."""
+        return {
+            "configuration": self._path,
+            "root": self.config.root,
+            "state": self.config.state,
+            "socket": self.config.socket,
+            "default handler": self._handlers.default,
+            "network": self._parts.network.condition().message or "ready",
+        }
 
 
 def notify(state: str) -> None:

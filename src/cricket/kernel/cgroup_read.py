@@ -44,8 +44,10 @@ def read(
         return None
     pids = version.pids(layout, path, now) if count else None
     if pids is not None and descriptors:
-        files, sockets = proc.count_fds(processes(layout, path))
-        pids = msgspec.structs.replace(pids, file_descriptors=files, sockets=sockets)
+        members = processes(layout, path)
+        files, sockets = proc.count_fds(members)
+        limit = proc.open_files_limit(members[0]) if members else None
+        pids = msgspec.structs.replace(pids, file_descriptors=files, sockets=sockets, open_files_limit=limit)
     return Reading(cpu, memory, version.io(layout, path, now, full), pids)
 
 

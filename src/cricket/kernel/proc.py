@@ -82,6 +82,15 @@ def count_fds(pids: Iterable[int]) -> tuple[int, int]:
     return files, sockets
 
 
+def open_files_limit(pid: int) -> int | None:
+    """The soft RLIMIT_NOFILE of a process; None when it is gone or has none."""
+    for line in (_read(f"{PROC}/{pid}/limits") or b"").splitlines():
+        if line.startswith(b"Max open files"):
+            soft = line.split()[3]
+            return int(soft) if soft.isdigit() else None
+    return None
+
+
 def _read(path: str) -> bytes | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

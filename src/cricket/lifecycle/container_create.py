@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from cricket.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from cricket.lifecycle import checkpoint_restore, container_purge, container_spec
+from cricket.lifecycle import checkpoint_restore, container_purge, container_spec, nri_updates
 from cricket.lifecycle.clock import new_id, now
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.undo import Undo
 from cricket.oci.cgroup import cgroup_dir
+from cricket.oci.resources import oom_score_adj
 from cricket.oci.signals import stop_signal
 from cricket.types.container import Container, ContainerConfig, ContainerEvent, ContainerState
 from cricket.types.event import EventType
 from cricket.types.image import Image
+from cricket.types.resources import Resources
 from cricket.types.sandbox import Sandbox, SandboxConfig, SandboxState
 from cricket.types.stage import concerns, stage
+
+Updates = Sequence[tuple[str, Resources]]
 
 
 async def create(e: Parts, sandbox_id: str, config: ContainerConfig, sandbox_config: SandboxConfig | None) -> str:
@@ -49,11 +54,16 @@ async def _create(e: Parts, sandbox_id: str, config: ContainerConfig) -> str:
         e.store.put(container)
         if restored is not None:
             container = await checkpoint_restore.prepare(e, container, restored)
-        container = await _build(e, box, container, image)
+        container, updates = await _build(e, box, container, image)
         # StopPodSandbox may have come in between; it must not leave a container behind that can be started.
         _ready(e, sandbox_id)
-        e.store.put(container.fire(ContainerEvent.CREATED))
+        container = container.fire(ContainerEvent.CREATED)
+        e.store.put(container)
         undo.commit()
+    # Only now, as changing another container takes its lock.
+    await nri_updates.apply(e, updates)
+    if e.nri.active:
+        await e.nri.post_create(box, container)
     e.events.publish(container.id, box.id, EventType.CREATED)
     return container.id
 
@@ -101,13 +111,18 @@ def _record(e: Parts, box: Sandbox, config: ContainerConfig, image: Image) -> Co
     )
 
 
-async def _build(e: Parts, box: Sandbox, container: Container, image: Image) -> Container:
-    """Mount, generate the spec, let plugins change it, write the bundle; the record with what was learnt."""
+async def _build(e: Parts, box: Sandbox, container: Container, image: Image) -> tuple[Container, Updates]:
+    """Mount, generate the spec, let plugins change it, write the bundle.
+
+    Returns the record with what was learnt, and changes to other containers that plugins ask for.
+    """
+    updates: Updates = ()
     with stage("root file system and spec", container.id):
         spec, container = await container_spec.build(e, box, container, image)
     if e.nri.active:
         with stage("NRI plugins", container.id):
             spec, updates = await e.nri.create_container(box, container, spec)
-        await container_spec.apply_updates(e, updates)
+        process = spec.get("process", {})
+        process["oomScoreAdj"] = oom_score_adj(process.get("oomScoreAdj", 0), e.host)
     e.bundles.write(container.id, spec)
-    return container
+    return container, updates

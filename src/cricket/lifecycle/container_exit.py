@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from cricket.errors import CricketError
-from cricket.lifecycle import container_release, sandbox_stop
+from cricket.lifecycle import container_release, nri_updates, sandbox_stop
 from cricket.lifecycle.clock import now
 from cricket.lifecycle.parts import Parts
 from cricket.types.container import Container, ContainerEvent, ContainerState
@@ -38,6 +38,8 @@ async def _exited(e: Parts, container_id: str, code: int, when: int, message: st
                 return
             settle(e, container, code, when, message)
             await container_release.release(e, e.store.containers[container_id])
+        if exited := e.store.containers.get(container_id):
+            await nri_updates.stopped(e, exited)
     except CricketError as error:
         log.error("container %s has exited, but cleaning up after it failed: %s", container_id, error)
 

@@ -15,6 +15,8 @@ async def purge(e: Parts, container_id: str) -> None:
     container = e.store.containers.get(container_id)
     if container is None:
         return
+    if e.nri.active and (box := e.store.sandboxes.get(container.sandbox_id)):
+        await e.nri.remove_container(box, container)
     e.processes.forget(container_id)
     await container_release.release(e, container)
     e.exits.forget(container_id)

@@ -26,7 +26,5 @@ async def _remove(e: Parts, container_id: str) -> None:
             return
         container = container.fire(ContainerEvent.REMOVE)
         e.store.put(container)
-        if e.nri.active and (box := e.store.sandboxes.get(container.sandbox_id)):
-            await e.nri.remove_container(box, container)
         await container_purge.purge(e, container_id)
     e.events.publish(container_id, container.sandbox_id, EventType.DELETED)

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from cricket.errors import FailedPrecondition, InvalidArgument, map_errors
-from cricket.lifecycle import container_update, sandbox_init, sandbox_namespaces
+from cricket.errors import FailedPrecondition, InvalidArgument
+from cricket.lifecycle import sandbox_init, sandbox_namespaces
 from cricket.lifecycle.container_rootfs import mount_rootfs, resolve_volumes
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.sandbox_files import shm_source
+from cricket.lifecycle.seccomp_file import seccomp_file
 from cricket.oci import apparmor, selinux
 from cricket.oci.cdi.names import requested
 from cricket.oci.inputs import SandboxFiles, SelinuxLabels, SpecInputs
 from cricket.oci.resolve import host_devices, resolve_devices
-from cricket.oci.seccomp_profile import parse_profile
 from cricket.oci.spec import container_spec
 from cricket.oci.users import resolve_user
 from cricket.types.container import Container, ContainerState
 from cricket.types.image import Image
-from cricket.types.resources import Resources
 from cricket.types.sandbox import Sandbox
-from cricket.types.security import NamespaceMode, ProfileType, SecurityProfile
+from cricket.types.security import NamespaceMode
 
 Spec = dict[str, Any]
-_PROFILE_LIMIT = 4 << 20
 
 
 async def build(e: Parts, box: Sandbox, container: Container, image: Image) -> tuple[Spec, Container]:
@@ -54,7 +51,7 @@ async def build(e: Parts, box: Sandbox, container: Container, image: Image) -> t
         files=_files(e, box),
         devices=resolve_devices(config.devices),
         host_devices=host_devices() if _all_devices(e, container) else (),
-        seccomp=_seccomp(e, security.seccomp),
+        seccomp=seccomp_file(e, security.seccomp),
         selinux=labels,
         image_name=config.user_image or config.image,
     )
@@ -110,21 +107,3 @@ def _namespaces(e: Parts, box: Sandbox, container: Container) -> dict[str, str]:
             raise FailedPrecondition("the target container does not run", where=target.id)
         paths["pid"] = f"/proc/{target.pid}/ns/pid"
     return paths
-
-
-def _seccomp(e: Parts, profile: SecurityProfile | None) -> Spec | None:
-    """The parsed profile file when one is to be used: a Localhost profile, or the configured default."""
-    if profile is None or profile.type is ProfileType.UNCONFINED:
-        return None
-    path = profile.localhost_ref if profile.type is ProfileType.LOCALHOST else e.config.seccomp.profile
-    if not path:
-        return None
-    if not path.startswith("/"):
-        raise InvalidArgument("a Localhost seccomp profile is an absolute path", where=path)
-    with map_errors(OSError, InvalidArgument, "cannot read the seccomp profile", where=path), open(path, "rb") as f:
-        return parse_profile(f.read(_PROFILE_LIMIT), path)
-
-
-async def apply_updates(e: Parts, updates: Sequence[tuple[str, Resources]]) -> None:
-    """Changes to other containers that NRI plugins asked for."""
-    await container_update.apply(e, list(updates))

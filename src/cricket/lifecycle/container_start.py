@@ -8,7 +8,7 @@ import os
 from cricket.errors import CricketError, FailedPrecondition
 from cricket.kernel.effects import effect
 from cricket.kernel.files import make_dir
-from cricket.lifecycle import container_release
+from cricket.lifecycle import container_release, nri_updates
 from cricket.lifecycle.clock import now
 from cricket.lifecycle.parts import Parts
 from cricket.monitor.conmon import MonitorSpec
@@ -47,8 +47,10 @@ async def _start(e: Parts, container_id: str) -> None:
         container = container.fire(ContainerEvent.STARTED, pid=pid, started_at=now())
         e.store.put(container)
         e.events.publish(container_id, container.sandbox_id, EventType.STARTED)
-    # An exit during the start waits for the lock; watching only now reports it in order.
-    e.processes.add(container_id, pid)
+        # An exit during the start waits for the lock; watching only now reports it in order.
+        e.processes.add(container_id, pid)
+    if e.nri.active:
+        await e.nri.post_start(box, container)
 
 
 async def _run(e: Parts, container: Container) -> int:
@@ -96,3 +98,4 @@ async def _failed(e: Parts, container: Container, error: BaseException) -> None:
         )
     )
     e.events.publish(container.id, container.sandbox_id, EventType.STOPPED)
+    await nri_updates.stopped(e, e.store.containers[container.id])

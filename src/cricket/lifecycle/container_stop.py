@@ -8,7 +8,7 @@ import msgspec
 
 from cricket.errors import DeadlineExceeded, NotFound
 from cricket.kernel.effects import effect
-from cricket.lifecycle import container_release
+from cricket.lifecycle import container_release, nri_updates
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.stopping import Stopping
 from cricket.types.container import Container, ContainerState
@@ -48,15 +48,13 @@ async def stop(e: Parts, container_id: str, timeout: float) -> None:
 
 async def _stop(e: Parts, container_id: str, stopping: Stopping) -> None:
     try:
-        container = e.store.containers[container_id]
         if asyncio.get_running_loop().time() < stopping.deadline:
-            _signal_once(e, container)
+            _signal_once(e, e.store.containers[container_id])
             with stage("waiting for the container to exit", container_id):
                 await _wait(e, container_id, stopping)
         await kill(e, container_id)
-        container = e.store.containers.get(container_id, container)
-        if e.nri.active and (box := e.store.sandboxes.get(container.sandbox_id)):
-            await e.nri.stop_container(box, container)
+        if container := e.store.containers.get(container_id):
+            await nri_updates.stopped(e, container)
     finally:
         e.stopping.pop(container_id, None)
 

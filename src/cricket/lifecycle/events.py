@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 from cricket.types.event import Event, EventType
+from cricket.types.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 _DEPTH = 1000
@@ -20,12 +21,12 @@ class EventBus:
         self._queues: set[asyncio.Queue[Event]] = set()
         self._last = 0
 
-    def publish(self, container_id: str, sandbox_id: str, kind: EventType) -> None:
-        """Tell all readers; never waits. Timestamps are strictly increasing."""
+    def publish(self, container_id: str, sandbox_id: str, kind: EventType, sandbox: Sandbox | None = None) -> None:
+        """Tell all readers; never waits. Timestamps strictly increase. `sandbox` is the record of one now gone."""
         if not self._queues:
             return
         self._last = max(time.time_ns(), self._last + 1)
-        event = Event(container_id, sandbox_id, kind, self._last)
+        event = Event(container_id, sandbox_id, kind, self._last, sandbox)
         for queue in self._queues:
             if queue.full():
                 queue.get_nowait()

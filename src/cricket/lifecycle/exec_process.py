@@ -139,7 +139,10 @@ class ExecProcess:
         with contextlib.suppress(OSError, ValueError):
             with open(self._pid_file, encoding="ascii") as f:
                 pid = int(f.read())
-            os.killpg(pid, signal.SIGKILL)
+            if os.getpgid(pid) == pid:
+                os.killpg(pid, signal.SIGKILL)
+            else:
+                os.kill(pid, signal.SIGKILL)
         self._child.kill()
 
     async def close(self) -> None:

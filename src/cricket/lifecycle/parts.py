@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from cricket import __version__
 from cricket.config.model import Config
 from cricket.images.snapshots import Snapshots
 from cricket.kernel import cgroup_paths
@@ -19,15 +20,13 @@ from cricket.lifecycle.stopping import Stopping
 from cricket.monitor.conmon import Conmon
 from cricket.monitor.exits import ExitWatch
 from cricket.network.network import Network
+from cricket.nri.facade import Nri
 from cricket.oci.bundle import Bundles
 from cricket.oci.cdi.registry import Registry
 from cricket.oci.hooks import HookDirectories
 from cricket.oci.host import HostFacts
 from cricket.store.store import Store
-from cricket.types.container import Container
 from cricket.types.image import Image
-from cricket.types.resources import Resources
-from cricket.types.sandbox import Sandbox
 
 Spec = dict[str, Any]
 
@@ -37,38 +36,6 @@ class Images(Protocol):
 
     def find(self, name: str) -> Image | None:
         """By id, unique id prefix, tag or digest reference."""
-
-
-class Nri(Protocol):
-    """Node resource interface plugins; nothing is called unless `active`."""
-
-    @property
-    def active(self) -> bool:
-        """Whether any plugin is connected."""
-
-    async def run_sandbox(self, sandbox: Sandbox) -> None: ...
-
-    async def stop_sandbox(self, sandbox: Sandbox) -> None: ...
-
-    async def remove_sandbox(self, sandbox: Sandbox) -> None: ...
-
-    async def update_sandbox(
-        self, sandbox: Sandbox, overhead: Resources | None, resources: Resources | None
-    ) -> None: ...
-
-    async def create_container(
-        self, sandbox: Sandbox, container: Container, spec: Spec
-    ) -> tuple[Spec, Sequence[tuple[str, Resources]]]: ...
-
-    async def start_container(self, sandbox: Sandbox, container: Container) -> None: ...
-
-    async def update_container(
-        self, sandbox: Sandbox, container: Container, resources: Resources
-    ) -> tuple[Resources, Sequence[tuple[str, Resources]]]: ...
-
-    async def stop_container(self, sandbox: Sandbox, container: Container) -> Sequence[tuple[str, Resources]]: ...
-
-    async def remove_container(self, sandbox: Sandbox, container: Container) -> None: ...
 
 
 class Parts:
@@ -82,14 +49,14 @@ class Parts:
         images: Images,
         snapshots: Snapshots,
         network: Network,
-        nri: Nri,
         handlers: Handlers,
     ) -> None:
         self.config, self.layout, self.store = config, layout, store
-        self.images, self.snapshots, self.network, self.nri = images, snapshots, network, nri
+        self.images, self.snapshots, self.network = images, snapshots, network
         self.handlers = handlers
         self.bundles = Bundles(layout.containers())
         self.hooks, self.cdi = HookDirectories(config.hooks.dirs), Registry(config.cdi.spec_dirs)
+        self.nri = Nri(config.nri, "cricket", __version__, inject_cdi=self.cdi.inject)
         self.events, self.ops, self.locks = EventBus(), Operations(), Locks()
         self.stopping: dict[str, Stopping] = {}
         self.boot_id = boot_id()

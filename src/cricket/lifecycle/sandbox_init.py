@@ -11,6 +11,7 @@ from cricket.kernel import cgroups, mounts
 from cricket.kernel.effects import effect
 from cricket.lifecycle import sandbox_namespaces
 from cricket.lifecycle.parts import Parts
+from cricket.lifecycle.seccomp_file import seccomp_file
 from cricket.oci.bundle import Bundles
 from cricket.oci.cgroup import cgroup_dir
 from cricket.oci.sandbox_init import InitInputs, find_init, make_rootfs, sandbox_init_spec
@@ -42,6 +43,7 @@ async def start(e: Parts, box: Sandbox) -> Sandbox:
             host=e.host,
             handler=e.handlers.settings(handler),
             namespaces=sandbox_namespaces.joined(e.layout, box),
+            seccomp=seccomp_file(e, box.config.security.seccomp),
         )
     )
     bundles.write(_BUNDLE, spec)

@@ -34,6 +34,8 @@ async def purge(e: Parts, sandbox_id: str) -> None:
     box = e.store.sandboxes.get(sandbox_id)
     if box is None:
         return
+    if e.nri.active:
+        await e.nri.remove_sandbox(box)
     for container in e.store.members(sandbox_id):
         await container_purge.purge(e, container.id)
     await release(e, box)

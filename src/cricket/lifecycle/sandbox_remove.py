@@ -29,7 +29,5 @@ async def _remove(e: Parts, sandbox_id: str) -> None:
             return
         box = box.fire(SandboxEvent.REMOVE)
         e.store.put(box)
-        if e.nri.active:
-            await e.nri.remove_sandbox(box)
         await sandbox_purge.purge(e, sandbox_id)
-    e.events.publish(sandbox_id, sandbox_id, EventType.DELETED)
+    e.events.publish(sandbox_id, sandbox_id, EventType.DELETED, box)

@@ -20,4 +20,7 @@ async def update(e: Parts, sandbox_id: str, overhead: Resources | None, resource
         if e.nri.active:
             await e.nri.update_sandbox(box, overhead, resources)
         changes = {"overhead": overhead or box.overhead, "resources": resources or box.resources}
-        e.store.put(msgspec.structs.replace(box, **changes))
+        box = msgspec.structs.replace(box, **changes)
+        e.store.put(box)
+    if e.nri.active:
+        await e.nri.post_update_sandbox(box)

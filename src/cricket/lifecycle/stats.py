@@ -18,7 +18,7 @@ from cricket.types.container import Container, ContainerState
 from cricket.types.image import FsUsage
 from cricket.types.node import CgroupDriver
 from cricket.types.sandbox import Sandbox
-from cricket.types.stats import ContainerUsage, Interface, SandboxUsage
+from cricket.types.stats import ContainerUsage, FsCapacity, Interface, SandboxUsage
 
 # Rates over less than this are noise: within it the last rate is told again.
 RATE_WINDOW_NS = 900_000_000
@@ -50,7 +50,8 @@ class StatsReader:
     """Reads usage. Everything but `read` itself runs on the event loop, so there is no lock.
 
     `writable_layer` is called on the loop and must not block; `interfaces` is called in the worker thread, for
-    sandboxes that have a network of their own, and may enter the sandbox's namespace if it comes back. `period`
+    sandboxes that have a network of their own, and may enter the sandbox's namespace if it comes back. `capacity` tells
+    the file system of the writable layers, on the loop, once for each full reading. `period`
     (seconds) is how long a reading is given out again.
     """
 
@@ -61,12 +62,13 @@ class StatsReader:
         *,
         writable_layer: Callable[[Container], FsUsage | None] = lambda container: None,
         interfaces: Callable[[Sandbox], tuple[Interface, ...]] = lambda sandbox: (),
+        capacity: Callable[[], FsCapacity | None] = lambda: None,
         period: float = 0.0,
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._layout, self._driver = layout, driver
-        self._writable_layer, self._interfaces = writable_layer, interfaces
+        self._writable_layer, self._interfaces, self._capacity = writable_layer, interfaces, capacity
         self.period = period
         self._clock, self._monotonic = clock, monotonic
         self._known: dict[str, _Known] = {}
@@ -79,7 +81,8 @@ class StatsReader:
         writable layer alone, when that is known.
         """
         readings = await self._read(_container_jobs(records, full))
-        return [usage for record in records if (usage := self._container(record, readings)) is not None]
+        fs = self._capacity() if full else None
+        return [usage for record in records if (usage := self._container(record, readings, fs)) is not None]
 
     async def sandboxes(
         self, records: Sequence[tuple[Sandbox, Sequence[Container]]], *, full: bool = False
@@ -94,8 +97,9 @@ class StatsReader:
             _Job(sandbox.id, path, full, True) for sandbox, _ in records if (path := own_cgroup(self._driver, sandbox))
         ]
         readings = await self._read(jobs, [sandbox for sandbox, _ in records if sandbox.netns])
+        fs = self._capacity() if full else None
         return [
-            self._sandbox(sandbox, containers, readings)
+            self._sandbox(sandbox, containers, readings, fs)
             for (sandbox, _), containers in zip(records, running, strict=True)
         ]
 
@@ -160,17 +164,19 @@ class StatsReader:
             self._swept = now
             self._known = {key: value for key, value in self._known.items() if now - value.at < FORGET_NS}
 
-    def _container(self, record: Container, readings: _Readings) -> ContainerUsage | None:
+    def _container(self, record: Container, readings: _Readings, fs: FsCapacity | None) -> ContainerUsage | None:
         reading = readings.by_id.get(record.id)
         if reading is None and record.state is ContainerState.RUNNING:
             return None
         layer = self._writable_layer(record)
         if reading is None:
             return None if layer is None else ContainerUsage(record.id, writable_layer=layer)
-        return ContainerUsage(record.id, reading.cpu, reading.memory, reading.io, reading.pids, layer)
+        return ContainerUsage(record.id, reading.cpu, reading.memory, reading.io, reading.pids, layer, fs)
 
-    def _sandbox(self, sandbox: Sandbox, containers: Sequence[Container], readings: _Readings) -> SandboxUsage:
-        usages = tuple(usage for each in containers if (usage := self._container(each, readings)) is not None)
+    def _sandbox(
+        self, sandbox: Sandbox, containers: Sequence[Container], readings: _Readings, fs: FsCapacity | None
+    ) -> SandboxUsage:
+        usages = tuple(usage for each in containers if (usage := self._container(each, readings, fs)) is not None)
         reading = readings.by_id.get(sandbox.id) or add_up(usages)
         at, interfaces = readings.interfaces.get(sandbox.id, (0, ()))
         return SandboxUsage(
