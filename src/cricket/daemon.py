@@ -263,9 +263,13 @@ class Daemon:
         }
 
 
+# Taken out of the environment: runtimes that inherit it would speak to the service manager for their containers.
+_NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", "")
+
+
 def notify(state: str) -> None:
     """sd_notify(3): tell the service manager; without one nothing happens."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
+    address = _NOTIFY_SOCKET
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):

@@ -1,0 +1,1 @@
+"""A whole Cricket for tests: daemon, network, registry, images, client and leak check. See README.md."""

@@ -1,0 +1,146 @@
+"""The daemon as a process: started, told to stop, killed, started again, each time on the same directories."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.cri import Cri
+
+START_LIMIT = 30.0
+_MAIN = "import sys; from cricket.daemon import main; sys.exit(main(sys.argv[1], {}))"
+
+
+class DaemonProcess:
+    """A daemon with a configuration of its own. `token` marks its processes in their environment (see leaks.py)."""
+
+    def __init__(self, directory: Path, config: Mapping[str, Any], token: str) -> None:
+        self.directory, self.token = directory, token
+        self.config = dict(config)
+        self.config_path, self.log_path = directory / "config.toml", directory / "daemon.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cri: Cri | None = None
+        self.write_config()
+
+    def write_config(self, **changes: Any) -> None:
+        """Write the configuration file, with `changes` to its tables from now on."""
+        for key, value in changes.items():
+            old = self.config.get(key)
+            self.config[key] = {**old, **value} if isinstance(old, dict) else value
+        self.config_path.write_text(toml(self.config))
+
+    @property
+    def pid(self) -> int:
+        """0 when it does not run."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def cri(self) -> Cri:
+        """The connection of this life."""
+        if self._cri is None:
+            self._cri = Cri(self.config["socket"])
+        return self._cri
+
+    def start(self, **env: str) -> Cri:
+        """Start and wait until it serves (sd_notify READY=1). `env` is added to its environment."""
+        assert not self.running, "the daemon runs already"
+        address = f"\0cricket-test-{os.urandom(8).hex()}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self.log_path, "ab") as log:
+            ready.bind(address)
+            settings = {"CRICKET_TEST": self.token, "NOTIFY_SOCKET": "@" + address[1:], **env}
+            argv = [sys.executable, "-c", _MAIN, str(self.config_path)]
+            clean = {k: v for k, v in os.environ.items() if not k.startswith(("CRICKET_", "PYTEST_", "GRPC_"))}
+            self._process = subprocess.Popen(argv, env=clean | settings, stderr=log, stdin=subprocess.DEVNULL)
+            self._wait_ready(ready)
+        return self.cri
+
+    def _wait_ready(self, ready: socket.socket) -> None:
+        """Until READY=1; a daemon that ends before is told by the file system of nobody but its parent: poll that."""
+        assert self._process is not None
+        ready.settimeout(0.1)
+        for _ in range(int(START_LIMIT / 0.1)):
+            try:
+                if b"READY=1" in ready.recv(4096):
+                    return
+            except TimeoutError:
+                if self._process.poll() is not None:
+                    code, self._process = self._process.returncode, None
+                    raise AssertionError(f"the daemon ended with {code}:\n{self.log()}") from None
+        self.kill()
+        raise AssertionError(f"the daemon does not serve after {START_LIMIT:g} s:\n{self.log()}")
+
+    def stop(self) -> int:
+        """SIGTERM, as a service manager does; containers go on. Returns the exit status. Idempotent."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL. Idempotent."""
+        self._end(signal.SIGKILL)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Wait until it has ended by itself; the exit status, -n for signal n."""
+        assert self._process is not None
+        code = self._process.wait(timeout)
+        self._forget()
+        return code
+
+    def _end(self, number: int) -> int:
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            self._forget()
+            raise AssertionError(f"the daemon did not end within 30 s:\n{self.log()}") from None
+
+    def _forget(self) -> None:
+        self._process = None
+        if self._cri is not None:
+            self._cri.close()
+            self._cri = None
+
+    def log(self, size: int = 6000) -> str:
+        """The end of what it logged, over all of its lives."""
+        try:
+            return self.log_path.read_bytes()[-size:].decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+
+def toml(table: Mapping[str, Any]) -> str:
+    """Nested dicts of strings, numbers, booleans and lists as TOML."""
+    return "\n".join(_lines(table, "")) + "\n"
+
+
+def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
+    lines = [f"{key} = {_value(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            name = f"{prefix}{key}"
+            lines += ["", f"[{name}]", *_lines(value, f"{name}.")]
+    return lines
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, str | Path):
+        text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{text}"'
+    return str(value)

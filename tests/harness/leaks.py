@@ -1,0 +1,131 @@
+"""What a daemon has left on the machine: everything that its objects are made of, found without asking it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.network import TestNetwork
+
+Left = dict[str, list[str]]
+"""Kind of thing to what there is of it; kinds of which there is nothing are absent."""
+
+
+class LeakCheck:
+    """Looks at one daemon's directories, network, cgroups and processes (marked with `token`).
+
+    `token` is in the daemon's environment, which its children inherit, and names the cgroup parent of all pods.
+    """
+
+    def __init__(self, root: Path, state: Path, network: TestNetwork, token: str) -> None:
+        self.root, self.state, self.network, self.token = root, state, network, token
+
+    def left(self, *, images: bool = False, ignore_pid: int = 0) -> Left:
+        """All that is there now. With `images` also what images consist of. `ignore_pid`: the daemon, which may run."""
+        found = {
+            "record": self.records(),
+            "mount": self.mounts(),
+            "process": self.processes(ignore_pid),
+            "cgroup": self.cgroups(),
+            "CNI address": self.network.reserved(),
+            "CNI cache": _names(self.root / "network" / "results"),
+            "bridge port": self.network.ports(),
+            "sandbox directory": _names(self.state / "sandboxes"),
+            "bundle": _names(self.state / "containers"),
+            "runtime state": [name for handler in _paths(self.state / "runtime") for name in _names(handler)],
+            "exit file": _names(self.state / "exits"),
+            "checkpoint": _names(self.root / "checkpoints"),
+            "snapshot": _names(self.root / "images" / "active"),
+            "staging": _names(self.root / "images" / "staging"),
+            "trash": _names(self.root / "images" / "trash"),
+            "lease": _names(self.root / "images" / "leases"),
+        }
+        if images:
+            found |= {
+                "blob": _names(self.root / "images" / "blobs" / "sha256"),
+                "partial blob": _names(self.root / "images" / "ingest"),
+                "layer": _names(self.root / "images" / "layers"),
+                "layer link": _names(self.root / "images" / "l"),
+                "image": _rows(self.root / "images" / "images.db", "SELECT id FROM images"),
+            }
+        if not any(found.values()):
+            # The slowest question last: its answer is rarely the only one.
+            found["firewall rule"] = self.network.rules()
+        return {kind: names for kind, names in found.items() if names}
+
+    def records(self) -> list[str]:
+        """Sandboxes and containers in the store."""
+        return _rows(self.root / "state.db", "SELECT kind || ' ' || id || ' ' || body FROM records")
+
+    def mounts(self) -> list[str]:
+        """Mount points below our directories: root file systems, pins, shm."""
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+            points = [line.split(" ", 5)[4] for line in f]
+        return [p for p in points if p.startswith((f"{self.root}/", f"{self.state}/"))]
+
+    def processes(self, ignore_pid: int = 0) -> list[str]:
+        """ "pid command" of monitors, runtimes, plugins, workers, and everything in the pods' cgroups."""
+        found = []
+        for pid in _pids():
+            if pid in (ignore_pid, os.getpid()):
+                continue
+            with contextlib.suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                if self._is_ours(pid, command):
+                    found.append(f"{pid} {command}".strip())
+        return found
+
+    def _is_ours(self, pid: int, command: str) -> bool:
+        if f"{self.state}/" in command or f"{self.root}/" in command:
+            return True
+        if self.token in Path(f"/proc/{pid}/cgroup").read_text():
+            return True
+        return f"CRICKET_TEST={self.token}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+
+    def cgroups(self) -> list[str]:
+        """Cgroups of containers below our pods' parent, in every hierarchy."""
+        found = []
+        for base in (Path("/sys/fs/cgroup"), *_paths(Path("/sys/fs/cgroup"))):
+            for directory, names, _ in os.walk(base / self.token):
+                found += [os.path.join(directory, name) for name in names if len(name) >= 64]
+        return sorted(found)
+
+    def remove_cgroups(self) -> None:
+        """Remove the pods' cgroups, as the kubelet does when pods are gone."""
+        for base in (Path("/sys/fs/cgroup"), *_paths(Path("/sys/fs/cgroup"))):
+            for directory, _, _ in os.walk(base / self.token, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(directory)
+
+
+def describe(left: Left) -> str:
+    """For a failed assertion: one line a kind."""
+    return "\n".join(f"  {kind}: {', '.join(name[:200] for name in names)}" for kind, names in left.items())
+
+
+def _paths(directory: Path) -> list[Path]:
+    try:
+        return sorted(path for path in directory.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:
+        return []
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _rows(database: Path, query: str) -> list[str]:
+    if not database.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return [str(row[0]) for row in connection.execute(query)]
