@@ -64,7 +64,8 @@ async def _listen(child: Child, lines: _Lines, errors: int, on_progress: Callabl
         line = await lines.next()
         if not line:
             code = await child.wait()
-            said = os.pread(errors, _STDERR_MAX, 0).decode("utf-8", "replace").strip()
+            end = os.fstat(errors).st_size
+            said = os.pread(errors, _STDERR_MAX, max(0, end - _STDERR_MAX)).decode("utf-8", "replace").strip()
             raise Internal(f"the pull worker ended with code {code} and no result" + (f": {said}" if said else ""))
         with map_errors(msgspec.DecodeError, Internal, "the pull worker's output is not understood"):
             message: PullProgress | PullResult | PullFailure = msgspec.json.decode(line, type=Message)

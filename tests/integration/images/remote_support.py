@@ -21,6 +21,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from cricket.config.model import Images
+from cricket.images.pull import PullOutcome, PullService
+from cricket.images.store import ImageStore
+from cricket.types.image import Image, RegistryAuth
+
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -238,6 +245,44 @@ class Authority:
 
 def _openssl(*args: object) -> None:
     subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
+
+
+class Puller:
+    """A store and its pull service, with configuration below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.outcomes: list[PullOutcome] = []
+        self.store = ImageStore(str(root / "images"))
+        self.config = Images(
+            certs_dirs=(f"{root}/certs.d",),
+            registries_conf=(f"{root}/registries.conf",),
+            docker_configs=(f"{root}/auth.json",),
+            progress_timeout=10.0,
+        )
+        self.service = PullService(self.store, self.config, on_done=self.outcomes.append)
+
+    def hosts(self, host: str, text: str) -> None:
+        directory = self.root / "certs.d" / host
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "hosts.toml").write_text(text)
+
+    async def pull(self, reference: str, auth: RegistryAuth | None = None) -> Image:
+        image = self.store.find(await self.service.pull(reference, auth))
+        assert image is not None
+        return image
+
+    def read(self, image: Image, path: str) -> bytes:
+        for lower in self.store.snapshots.lowers(image.chain_id):
+            if os.path.exists(f"{lower}/{path}"):
+                return Path(f"{lower}/{path}").read_bytes()
+        raise AssertionError(f"{path} is not in the image")
+
+    def be_quick(self, attempts: int = 2, **limits: Any) -> None:
+        """Short waits, few attempts."""
+        self.service.limits = msgspec.structs.replace(
+            self.service.limits, **{"attempts": attempts, "backoff": 0.01, **limits}
+        )
 
 
 Behaviour = Callable[["Handler"], bool]

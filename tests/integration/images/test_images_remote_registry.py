@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from remote_support import (
     OCI_INDEX,
     Authority,
     DockerRegistry,
+    Puller,
     TestImage,
     free_port,
     htpasswd,
@@ -25,45 +25,10 @@ from remote_support import (
     digest as digest_of,
 )
 
-from cricket.config.model import Images
 from cricket.errors import FailedPrecondition, NotFound, RegistryUnavailable, Unauthenticated
-from cricket.images.pull import PullOutcome, PullService
-from cricket.images.store import ImageStore
-from cricket.types.image import Image, RegistryAuth
+from cricket.types.image import RegistryAuth
 
 pytestmark = pytest.mark.root
-
-
-class Puller:
-    """A store and its pull service, with configuration below `root`."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.outcomes: list[PullOutcome] = []
-        self.store = ImageStore(str(root / "images"))
-        self.config = Images(
-            certs_dirs=(f"{root}/certs.d",),
-            registries_conf=(f"{root}/registries.conf",),
-            docker_configs=(f"{root}/auth.json",),
-            progress_timeout=10.0,
-        )
-        self.service = PullService(self.store, self.config, on_done=self.outcomes.append)
-
-    def hosts(self, host: str, text: str) -> None:
-        directory = self.root / "certs.d" / host
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "hosts.toml").write_text(text)
-
-    async def pull(self, reference: str, auth: RegistryAuth | None = None) -> Image:
-        image = self.store.find(await self.service.pull(reference, auth))
-        assert image is not None
-        return image
-
-    def read(self, image: Image, path: str) -> bytes:
-        for lower in self.store.snapshots.lowers(image.chain_id):
-            if os.path.exists(f"{lower}/{path}"):
-                return Path(f"{lower}/{path}").read_bytes()
-        raise AssertionError(f"{path} is not in the image")
 
 
 @pytest_asyncio.fixture
@@ -156,16 +121,10 @@ async def test_missing_images(registry: DockerRegistry, puller: Puller) -> None:
 
 async def test_nobody_listens(puller: Puller) -> None:
     host = f"127.0.0.1:{free_port()}"
-    puller.service.limits = fast(puller)
+    puller.be_quick()
     with pytest.raises(RegistryUnavailable, match="(?i)connection refused") as e:
         await puller.pull(f"{host}/a")
     assert str(e.value).startswith("RegistryUnavailable: ")
-
-
-def fast(puller: Puller, attempts: int = 2) -> object:
-    import msgspec
-
-    return msgspec.structs.replace(puller.service.limits, attempts=attempts, backoff=0.01)
 
 
 async def test_empty_layers_and_same_layer_twice(registry: DockerRegistry, puller: Puller) -> None:
@@ -223,7 +182,7 @@ async def test_tls_with_an_own_ca(tmp_path: Path, puller: Puller) -> None:
 async def test_tls_with_client_certificates(tmp_path: Path, puller: Puller) -> None:
     authority = Authority(tmp_path / "ca", wants_client=True)
     registry = DockerRegistry(tmp_path / "r", tls=authority)
-    puller.service.limits = fast(puller)
+    puller.be_quick()
     try:
         image = TestImage([{"a": b"x"}])
         registry.push("app", "v", image)
@@ -253,7 +212,7 @@ async def test_mirrors_are_tried_in_order(registry: DockerRegistry, puller: Pull
         )
         found = await puller.pull("thing:v")
         assert found.id == image.id and found.tags == ("docker.io/library/thing:v",)
-        puller.service.limits = fast(puller)
+        puller.be_quick()
         with pytest.raises(RegistryUnavailable, match="also tried.*404"):
             await puller.pull("missing:v")
     finally:
@@ -272,7 +231,7 @@ async def test_mirrors_of_registries_conf_and_short_names(
     )
     (tmp_path / "registries.conf.d").mkdir()
     (tmp_path / "registries.conf.d" / "a.conf").write_text('[aliases]\n"nick" = "corp.local/team/app"')
-    puller.service.limits = fast(puller, attempts=1)
+    puller.be_quick(attempts=1)
     assert (await puller.pull("nick")).tags == ("corp.local/team/app:latest",)
     await puller.store.remove(image.id)
     assert (await puller.pull("team/app")).tags == ("corp.local/team/app:latest",)

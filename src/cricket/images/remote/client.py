@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -119,13 +120,19 @@ class RegistryClient:
         except RegistryUnavailable as no_tls:
             try:
                 reply = exchange(self._pool, plain)
-            except RegistryUnavailable:
-                raise no_tls from no_tls.__cause__
+            except RegistryUnavailable as no_http:
+                error = no_http if _is_not_tls(no_tls.__cause__) else no_tls
+                raise error from error.__cause__
             if reply.status == _BAD_REQUEST:  # it does speak TLS, and did not like ours
                 reply.close()
                 raise
             self._speaks = "http"
         return reply
+
+
+def _is_not_tls(cause: BaseException | None) -> bool:
+    """Whether a port answers, but not in TLS (then it is meant for http). An alert is TLS."""
+    return isinstance(cause, ssl.SSLError) and "ALERT" not in (cause.reason or "")
 
 
 def foreign_blob(pool: Pool, url: str, offset: int) -> Reply:

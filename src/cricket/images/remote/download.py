@@ -77,11 +77,11 @@ class Download:
                     place = self._fill(writer, place)
                     writer.commit()
                     return
-                except DataLoss as e:
+                except DataLoss:
                     # What an earlier attempt left may be at fault: the same place gets another chance, once.
                     place, distrust = place + (0 if resumed else 1), True
                     if place >= len(self._places):
-                        raise combined([(self._places[-1][0], e)]) from e
+                        raise
 
     def _writer(self) -> BlobWriter | None:
         """The right to write, waited for while another pull downloads the same blob; None when the blob is here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPMessage
@@ -64,13 +65,13 @@ def network_errors(where: str) -> Iterator[None]:
         yield
     except TimeoutError as e:
         raise RegistryUnavailable("the registry sent nothing for too long", where=where) from e
+    except ssl.SSLCertVerificationError as e:
+        raise FailedPrecondition(
+            "the registry's certificate is not trusted",
+            where=where,
+            todo="Put its CA beside hosts.toml (key ca) or, as *.crt, into the registry's directory in certs.d",
+        ) from e
     except OSError as e:
-        if type(e).__name__ == "SSLCertVerificationError":
-            raise FailedPrecondition(
-                "the registry's certificate is not trusted",
-                where=where,
-                todo="Put its CA beside hosts.toml (key ca) or, as *.crt, into the registry's directory in certs.d",
-            ) from e
         raise RegistryUnavailable("cannot reach the registry", where=where) from e
     except (HTTPException, ValueError) as e:
         raise RegistryUnavailable("the registry's answer is not HTTP", where=where) from e

@@ -85,9 +85,7 @@ def parse_manifest(body: bytes, content_type: str, where: str) -> Manifest | Ind
 
     Raises Unimplemented for schema 1 and for things that are no images, InvalidArgument for what contradicts itself.
     """
-    said = content_type.partition(";")[0].strip().lower()
-    if said.startswith(_SCHEMA1):
-        raise _schema1(where)
+    said = _said(content_type, where)
     try:
         document = msgspec.json.decode(body, type=_Document)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as e:
@@ -135,23 +133,31 @@ def _platform(item: Descriptor) -> Platform:
     return Platform(raw.os, raw.architecture, raw.variant)
 
 
+def _said(content_type: str, where: str) -> str:
+    """The Content-Type without parameters, "" when it says nothing. What is no manifest (a log-in page) ends here."""
+    said = content_type.partition(";")[0].strip().lower()
+    if said.startswith(_SCHEMA1):
+        raise _schema1(where)
+    if said in _VAGUE:
+        return ""
+    if said not in _MANIFESTS + _INDEXES:
+        raise Unimplemented(f"{said[:120]!r} is not a type of image manifest", where=where)
+    return said
+
+
 def _kind(said: str, inside: str, where: str) -> str:
     """The media type that header and body agree on; "" when neither says one."""
     inside = inside.strip().lower()
     known = _MANIFESTS + _INDEXES
     if inside and inside not in known:
         raise Unimplemented(f"{inside[:120]!r} is not a type of image manifest", where=where)
-    if said in known:
-        if inside and inside != said:
-            raise InvalidArgument(
-                f"the manifest says that it is {inside}, but its Content-Type is {said}",
-                where=where,
-                todo="See CVE-2021-41190",
-            )
-        return said
-    if said not in _VAGUE:
-        raise Unimplemented(f"{said[:120]!r} is not a type of image manifest", where=where)
-    return inside
+    if said and inside and inside != said:
+        raise InvalidArgument(
+            f"the manifest says that it is {inside}, but its Content-Type is {said}",
+            where=where,
+            todo="See CVE-2021-41190",
+        )
+    return said or inside
 
 
 def _image(document: _Document, where: str) -> Manifest:

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from cricket.errors import Aborted, CricketError, DataLoss, ResourceExhausted
+from cricket.errors import Aborted, Cancelled, CricketError, DataLoss, ResourceExhausted
 from cricket.images.chain import chain_ids
 from cricket.images.config import make_image
 from cricket.images.content import ContentStore
@@ -187,14 +187,13 @@ class Pull:
         try:
             self._apply(download, reader, chain, parent, diff_id)
             return
-        except CricketError:
-            if download.blob.failed:
-                raise download.blob.failed from None
+        except (DataLoss, Aborted, Cancelled):
+            # What was read may have been wrong, and come right later: the verified blob decides.
+            download.blob.wait_done()
             if not reader.stale:
                 raise
         finally:
             reader.close()
-        download.blob.wait_done()
         self._unpack(download, chain, parent, diff_id)
 
     def _apply(self, download: Download, reader: GrowingReader, chain: str, parent: str, diff_id: str) -> None:
