@@ -49,8 +49,8 @@ class CricketError(Exception):
     def __str__(self) -> str:
         text = f"{self.what} ({self.where})" if self.where else self.what
         cause = self.__cause__
-        if cause is not None:
-            text += f": {_cause_text(cause)}"
+        if cause is not None and (words := _cause_text(cause)):
+            text += f": {words}"
         if self.todo:
             text += f". {self.todo}"
         return text
@@ -59,7 +59,7 @@ class CricketError(Exception):
 def _cause_text(cause: BaseException) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.lower() + (f" ({cause.filename})" if cause.filename else "")
-    return str(cause) or type(cause).__name__
+    return str(cause)
 
 
 class InvalidArgument(CricketError):

@@ -98,6 +98,8 @@ def _idmap_volume(e: Parts, box: Sandbox, container_id: str, index: int, source:
 
 
 def _image_volume(e: Parts, container_id: str, index: int, volume: VolumeMount) -> tuple[str, str]:
+    if not volume.readonly:
+        raise InvalidArgument("an image volume must be read-only", where=f"mounts[{volume.container_path}].readonly")
     image = e.images.find(volume.image)
     if image is None:
         raise ImageVolumeMountFailed("the image of a volume is not present", where=volume.image, todo="Pull it first.")

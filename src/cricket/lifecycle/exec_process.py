@@ -16,6 +16,7 @@ from cricket.kernel.process import Child
 from cricket.types.streams import STDERR, STDOUT
 
 _CHUNK = 65536
+_REAP = 5.0  # seconds that the runtime has to reap a killed command
 _DRAIN = 2.0  # seconds for which output is still read after the exit: a grandchild may hold the pipes for ever
 
 
@@ -134,8 +135,12 @@ class ExecProcess:
         """The exit code, 128 + n for signal n."""
         return await asyncio.shield(self._exit)
 
-    def kill(self) -> None:
-        """SIGKILL to the command with its process group (runtimes make it a session leader), then to the runtime."""
+    async def kill(self) -> None:
+        """SIGKILL to the command with its process group; the runtime reaps it and exits.
+
+        Killing the runtime, too, would leave a zombie that only the container's first process could reap, which most
+        do not do. So that comes last, when the command had not even been started or the runtime hangs.
+        """
         with contextlib.suppress(OSError, ValueError):
             with open(self._pid_file, encoding="ascii") as f:
                 pid = int(f.read())
@@ -143,12 +148,13 @@ class ExecProcess:
                 os.killpg(pid, signal.SIGKILL)
             else:
                 os.kill(pid, signal.SIGKILL)
+            await asyncio.wait((self._exit,), timeout=_REAP)
         self._child.kill()
 
     async def close(self) -> None:
         """Kill it when it still runs, and close the streams. Idempotent."""
         if self._child.running:
-            self.kill()
+            await self.kill()
         await self.wait()
         for fd in {self._streams.stdin, self._streams.stdout, self._streams.stderr} - {-1}:
             os.close(fd)
