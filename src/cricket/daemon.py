@@ -23,7 +23,6 @@ from cricket.cri.side import SideService
 from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
 from cricket.images.pull import PullService
 from cricket.images.store import ImageStore
-from cricket.kernel import effects
 from cricket.kernel.files import make_dir
 from cricket.kernel.filesystem import capacity
 from cricket.lifecycle.engine import NativeEngine
@@ -101,7 +100,6 @@ class Daemon:
             loop.add_signal_handler(signal.SIGHUP, self.hang_up)
             log.info("cricket %s serves after %.0f ms", __version__, (time.monotonic() - began) * 1000)
             notify("READY=1")
-            effects.arm()
             # What start-up made lives as long as the daemon: no collection needs to look at it again.
             gc.collect()
             gc.freeze()

@@ -1,36 +1,47 @@
 """A place to die: tests/faults kills the daemon after its Nth effect. Costs one comparison when it is off.
 
 Every effect that outlives the process (a record written, a mount, a namespace, a plugin or runtime run) is followed by
-`effect(name)`. With CRICKET_DIE_AFTER=N the process kills itself with SIGKILL at the Nth one after `arm()`; the names
-go to the file CRICKET_EFFECT_LOG so that the test knows where it happened.
+`effect(name)`. With CRICKET_EFFECTS=DIR in the environment each is written to DIR/log, and counted down in DIR/left,
+which the test writes: at 1 the daemon dies by SIGKILL, at 0 (or without the file) nothing is counted. The daemon's
+workers share count and fate with it, as they would when a node fails.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 
-_limit = int(os.environ.get("CRICKET_DIE_AFTER", "0"))
-_log = os.environ.get("CRICKET_EFFECT_LOG", "")
-_enabled = bool(_limit or _log)
-_armed = False
-_count = 0
-
-
-def arm() -> None:
-    """Count from here (the daemon arms itself when it serves, so that start-up is not counted)."""
-    global _armed
-    _armed = True
+_DAEMON = "CRICKET_EFFECTS_PID"
+_directory = os.environ.get("CRICKET_EFFECTS", "")
+if _directory:
+    # The first process is the daemon; its workers inherit the number.
+    os.environ.setdefault(_DAEMON, str(os.getpid()))
 
 
 def effect(name: str) -> None:
     """Tell that a lasting effect has just happened."""
-    if not _enabled or not _armed:
+    if _directory:
+        _count(name)
+
+
+def _count(name: str) -> None:
+    try:
+        fd = os.open(f"{_directory}/left", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
         return
-    global _count
-    _count += 1
-    if _log:
-        with open(_log, "a") as f:
-            f.write(f"{_count} {name}\n")
-    if _count == _limit:
-        os.kill(os.getpid(), signal.SIGKILL)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        left = int(os.pread(fd, 20, 0))
+        if left == 0:
+            return
+        with open(f"{_directory}/log", "a") as log:
+            log.write(f"{name}\n")
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d" % (left - 1), 0)
+        if left == 1:
+            # Under the lock, so that no other process of ours goes on.
+            os.kill(int(os.environ[_DAEMON]), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+    finally:
+        os.close(fd)
