@@ -16,10 +16,10 @@ async def release(e: Parts, container: Container) -> None:
     handler = e.handlers.of(container.handler)
     with stage("runtime delete", container.id):
         await handler.runtime.delete(container.id, force=True)
-    effect("runtime delete")
     if container.cgroup:
         await kill_cgroup(e, container)
         await asyncio.to_thread(cgroups.remove, e.cgroups, container.cgroup)
+        effect("remove cgroup")
     mounts.unmount_below(e.layout.bundle(container.id))
     effect("unmount bundle")
 

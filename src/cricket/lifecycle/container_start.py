@@ -6,7 +6,6 @@ import logging
 import os
 
 from cricket.errors import CricketError, FailedPrecondition
-from cricket.kernel.effects import effect
 from cricket.kernel.files import make_dir
 from cricket.lifecycle import container_release, nri_updates
 from cricket.lifecycle.clock import now
@@ -76,7 +75,6 @@ async def _run(e: Parts, container: Container) -> int:
     if not container.restore_from:
         with stage("runtime start", container.id):
             await handler.runtime.start(container.id)
-        effect("runtime start")
     return pid
 
 

@@ -48,7 +48,6 @@ async def start(e: Parts, box: Sandbox) -> Sandbox:
     )
     bundles.write(_BUNDLE, spec)
     await handler.runtime.run_detached(box.id, bundle, f"{bundle}/pidfile")
-    effect("start sandbox init")
     try:
         with open(f"{bundle}/pidfile", encoding="ascii") as f:
             init_pid = int(f.read())
@@ -65,6 +64,6 @@ async def remove(e: Parts, box: Sandbox) -> None:
     if not os.path.isdir(bundle):
         return
     await e.handlers.of(box.runtime).runtime.delete(box.id, force=True)
-    effect("delete sandbox init")
     cgroups.remove(e.cgroups, cgroup_dir(box.config.cgroup_parent, box.id, e.handlers.cgroup_driver))
+    effect("remove init cgroup")
     mounts.unmount_below(bundle)

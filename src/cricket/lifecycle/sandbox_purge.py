@@ -23,7 +23,6 @@ async def release(e: Parts, box: Sandbox) -> None:
             # A pin that holds no namespace (lost, or after a reboot) is still named: plugins get an empty CNI_NETNS.
             netns = e.layout.pin(box.id, "net") if sandbox_namespaces.alive(e.layout, box) else ""
             await e.network.teardown(box.id, netns, box.config)
-        effect("network teardown")
     sandbox_namespaces.release(e.layout, box.id)
     mounts.unmount(e.layout.sandbox_file(box.id, "shm"))
     effect("unmount shm")

@@ -73,6 +73,7 @@ async def _start(e: Parts, box: Sandbox) -> Sandbox:
         sandbox_files.mount_shm(e.layout, box, sandbox_check.shm_size(e, box))
     box = await _attach_network(e, box)
     sandbox_files.write_files(e.layout, box)
+    effect("sandbox files")
     if box.config.security.namespaces.pid is NamespaceMode.POD:
         with stage("sandbox init", box.id):
             box = await sandbox_init.start(e, box)
@@ -91,6 +92,5 @@ async def _attach_network(e: Parts, box: Sandbox) -> Sandbox:
     netns = e.layout.pin(box.id, "net")
     with stage("network setup", box.id):
         result = await e.network.setup(box.id, netns, box.config)
-    effect("network setup")
     # The addresses are in the record only with READY: until then removal goes by the id alone.
     return box.with_network(netns, result.ips)
