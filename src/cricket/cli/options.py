@@ -26,6 +26,19 @@ class Parser(argparse.ArgumentParser):
             add_help=prog != "cricket",
         )
 
+    def format_help(self) -> str:
+        """argparse's text, the paragraphs of the description filled to the terminal."""
+        import shutil
+        import textwrap
+
+        width = min(100, shutil.get_terminal_size().columns) - 2
+        said, paragraphs = self.description, (self.description or "").split("\n\n")
+        self.description = "\n\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs)
+        try:
+            return super().format_help()
+        finally:
+            self.description = said
+
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the whole usage."""
         raise UsageError(message, todo=f"see `{self.prog} --help`")

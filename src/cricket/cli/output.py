@@ -97,10 +97,14 @@ def _tree(value: Any, indent: str) -> Iterator[str]:
     for key, item in entries:
         if item in ("", None, {}, []):
             continue
-        label = _clean(str(key)) if key == "-" else f"{_clean(str(key))}:"
+        label = "-" if key == "-" else f"{_clean(str(key))}:"
         if isinstance(item, dict | list):
-            yield f"{indent}{label}"
-            yield from _tree(item, indent + "  ")
+            inner = list(_tree(item, indent + "  "))
+            if key == "-" and inner:
+                yield f"{indent}- {inner.pop(0).lstrip()}"
+            else:
+                yield f"{indent}{label}"
+            yield from inner
         else:
             text = str(item).lower() if isinstance(item, bool) else str(item)
             first, *more = text.splitlines() or [""]

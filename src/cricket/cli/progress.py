@@ -19,7 +19,7 @@ class Display:
 
     def __init__(self, out: TextIO) -> None:
         self._out, self._terminal = out, out.isatty()
-        self._lines, self._said, self._closed = 0, "", False
+        self._lines, self._said, self._closed = 0, ("", ""), False
         self._lock = threading.Lock()
 
     def show(self, state: Any) -> None:
@@ -29,9 +29,9 @@ class Display:
                 return
             if self._terminal:
                 self._draw(lines(state, self._width()))
-            elif (said := headline(state)) != self._said and state.stage not in ("done", "failed"):
-                self._said = said
-                self._write(f"{said}\n")
+            elif (state.stage, state.note) != self._said and state.stage not in ("waiting", "done", "failed"):
+                self._said = (state.stage, state.note)
+                self._write(f"{headline(state)}\n")
 
     def close(self) -> None:
         """Take the drawing away: the result is told by others. Idempotent."""
@@ -57,7 +57,7 @@ class Display:
 
 
 def headline(state: Any) -> str:
-    """The stage, without anything that changes all the time, so that a log gets few lines."""
+    """The stage and what there is to say of it."""
     done = sum(layer.state in ("done", "here") for layer in state.layers)
     layers = f", {done} of {len(state.layers)} layers" if state.layers else ""
     note = f": {state.note}" if state.note else ""

@@ -52,9 +52,11 @@ def run(args: argparse.Namespace) -> int:
             return 0
         # Listening begins before the past is looked at, so that nothing falls between.
         with client.stream("GetContainerEvents") as messages:
-            _show(args, [] if args.new else sorted(_past(client)))
+            past = sorted(_past(client))
+            names = {event.id: event.name for event in past}
+            _show(args, [] if args.new else past)
             for message in messages:
-                _show(args, [_event(message)])
+                _show(args, [_event(message, names)])
     return 0
 
 
@@ -94,15 +96,20 @@ def _told(status: Any, pod: str) -> Iterator[Event]:
             yield Event(time, kind, "container", status.id, name, detail)
 
 
-def _event(message: Any) -> Event:
+def _event(message: Any, names: dict[str, str]) -> Event:
+    """A message of the stream; `names` remembers those of containers that a later message no longer describes."""
     kind = api_pb2.ContainerEventType.Name(message.container_event_type).split("_")[1].lower()
     box = message.pod_sandbox_status
     pod = f"{box.metadata.namespace}/{box.metadata.name}" if box.metadata.name else ""
     if message.container_id == box.id:
         return Event(message.created_at, kind, "pod", box.id, pod)
     status = next((s for s in message.containers_statuses if s.id == message.container_id), None)
-    name = f"{pod}/{status.metadata.name}" if status is not None else pod
+    if status is not None:
+        names[status.id] = f"{pod}/{status.metadata.name}"
+    name = names.get(message.container_id, pod)
     detail = _ending(status) if status is not None and kind == "stopped" else ""
+    if kind == "deleted":
+        names.pop(message.container_id, None)
     return Event(message.created_at, kind, "container", message.container_id, name, detail)
 
 

@@ -10,7 +10,6 @@ import argparse
 from cricket.cli import options
 from cricket.cli.client import connect
 from cricket.cli.output import Styled, print_json, print_table
-from cricket.cli.words import size
 
 EXAMPLES = """\
   cricket images check
@@ -31,13 +30,12 @@ def run(args: argparse.Namespace) -> int:
         answer = client.call("CheckImages", repair=args.repair)
     if args.output == "json":
         print_json(answer)
+    elif not answer.problems:
+        print("no problems")
     else:
-        if answer.problems:
-            rows = [
-                (p.kind, p.name, Styled("repaired", "green") if p.repaired else Styled("broken", "red"), p.what)
-                for p in answer.problems
-            ]
-            print_table(("KIND", "NAME", "STATE", "PROBLEM"), rows)
-        count = len(answer.problems) or "no"
-        print(f"{answer.checked_blobs} blobs, {size(answer.checked_bytes)}: {count} problems")
-    return 1 if any(not problem.repaired for problem in answer.problems) else 0
+        rows = [
+            (p.kind, p.name, p.what, Styled(p.outcome, "green") if p.outcome else Styled("left as it is", "red"))
+            for p in answer.problems
+        ]
+        print_table(("KIND", "NAME", "PROBLEM", "OUTCOME"), rows)
+    return 1 if any(not problem.outcome for problem in answer.problems) else 0

@@ -30,11 +30,11 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print_json(found)
         return 0
-    started, facts = found.pop("startedAt", 0), found.pop("facts", {})
-    up = {"up": age(started)} if started else {}
-    filesystems = found.pop("imageFilesystems")
+    facts, filesystems = found.pop("facts", {}), found.pop("imageFilesystems")
+    if "startedAt" in found:
+        found["up"] = age(found.pop("startedAt"))
     usage = [f"{f['mountpoint']}: {size(f['usedBytes'])} in {f['inodesUsed']} files" for f in filesystems]
-    print_tree({**found, **up, **facts, "image data": usage[0] if len(usage) == 1 else usage})
+    print_tree({**found, "image data": usage[0] if len(usage) == 1 else usage, **facts})
     return 0
 
 

@@ -14,7 +14,7 @@ from cricket.cli.output import print_json
 
 EXAMPLES = """\
   cricket save busybox:latest busybox.tar
-  cricket save --format docker app:v1 db:v3 both.tar
+  cricket save --format docker-archive app:v1 db:v3 both.tar
 """
 
 
@@ -23,7 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", nargs="+", help="id, name:tag or name@digest")
     parser.add_argument("file", help="where to")
     parser.add_argument(
-        "--format", choices=("oci", "docker", "layout"), default="oci", help="OCI archive, docker-archive or directory"
+        "--format",
+        choices=("oci-archive", "oci-dir", "docker-archive"),
+        default="oci-archive",
+        help="form of the file, or directory (default: oci-archive)",
     )
     options.add_output(parser)
     options.add_client(parser)

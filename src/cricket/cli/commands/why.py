@@ -6,12 +6,13 @@ Without an id: all that run now. With one: those that concern it, also the last 
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from cricket.cli import find, options
 from cricket.cli.client import Client, connect
 from cricket.cli.output import Styled, print_json, print_line
-from cricket.cli.words import moment, took
+from cricket.cli.words import moment, short, took
 from cricket.errors import NotFound
 
 EXAMPLES = """\
@@ -62,7 +63,14 @@ def _print(operation: Any) -> None:
         outcome = Styled(f"took {took(operation.took)}", "green")
     else:
         outcome = Styled(f"failed after {took(operation.took)}: {operation.outcome}", "red")
-    print_line(operation.method, *operation.ids, f"since {moment(operation.started_at)}", outcome)
+    print_line(operation.method, *map(_shorter, operation.ids), f"since {moment(operation.started_at)}", outcome)
     for stage in operation.stages:
         words = Styled(f"{took(stage.took):>7} and counting", "yellow") if stage.running else f"{took(stage.took):>7}"
-        print_line(f"  {'+' + took(stage.began):>9}  {'  ' * stage.depth}{stage.name:<28}", words, stage.subject)
+        print_line(
+            f"  {'+' + took(stage.began):>9}  {'  ' * stage.depth}{stage.name:<28}", words, _shorter(stage.subject)
+        )
+
+
+def _shorter(word: str) -> str:
+    """Ids are cut; names and references stay whole."""
+    return short(word) if re.fullmatch(r"(sha256:)?[0-9a-f]{64}", word) else word
