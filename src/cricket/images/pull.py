@@ -138,6 +138,8 @@ class PullService:
                         yield last
                     else:
                         await flight.changed()
+                if flight.progress is not last:
+                    yield flight.progress
                 return
 
     async def close(self) -> None:

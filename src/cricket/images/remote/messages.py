@@ -54,7 +54,7 @@ class LayerProgress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PullProgress(msgspec.Struct, frozen=True, omit_defaults=True, tag="progress"):
-    """A snapshot. `stage`: waiting, resolving, fetching or recording; `note` tells of retries and fallbacks."""
+    """A snapshot. `stage`: waiting, resolving, fetching, fetched or recording; `note` tells of what was given up."""
 
     reference: str
     stage: str = "waiting"

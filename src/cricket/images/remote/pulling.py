@@ -68,6 +68,7 @@ class Pull:
             return self._pull(Reference.parse(last))
         finally:
             self._stop.set()
+            self._report.close()
             self._pool.close()
 
     def _pull(self, reference: Reference) -> PullResult:
@@ -104,11 +105,19 @@ class Pull:
         for _ in range(_NESTING_MAX):
             document = parse_manifest(fetched.body, fetched.content_type, where)
             self._lease.add([fetched.digest])
-            self._content.put(fetched.body, fetched.digest)
+            self._put(fetched)
             if isinstance(document, Manifest):
                 return fetched, document
             fetched = self._child(document, sources, where)
         raise DataLoss(f"indexes are nested more than {_NESTING_MAX - 1} deep", where=where)
+
+    def _put(self, fetched: Fetched) -> None:
+        while True:
+            try:
+                self._content.put(fetched.body, fetched.digest)
+                return
+            except Aborted:  # another pull puts the same in this moment
+                pause(self._stop, _OTHER_PROCESS)
 
     def _child(self, index: Index, sources: Sources, where: str) -> Fetched:
         item = choose(index, self._platform, where)
@@ -165,6 +174,7 @@ class Pull:
             self._report.state(download.item.digest, "done")
         for download in downloads.values():
             download.blob.wait_done()
+        self._report.stage("fetched")
 
     def _start(self, downloads: list[Download]) -> None:
         """Begin downloading, lowest first. The threads end with the process when the pull fails."""
