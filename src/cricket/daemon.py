@@ -25,6 +25,7 @@ from cricket.images.pull import PullService
 from cricket.images.store import ImageStore
 from cricket.kernel.files import make_dir
 from cricket.kernel.filesystem import capacity
+from cricket.kernel.memory import give_back, tame_allocator
 from cricket.lifecycle.engine import NativeEngine
 from cricket.lifecycle.handlers import Handlers
 from cricket.lifecycle.image_service import NativeImages
@@ -50,6 +51,7 @@ _DRAIN = 10.0  # seconds for which a stop waits for running verbs; what is left 
 def main(config_path: str, overrides: dict[str, object]) -> int:
     """Run the daemon until SIGTERM or SIGINT; the exit status. Configuration errors are told and give 2."""
     began = time.monotonic()
+    tame_allocator()
     try:
         loaded = load(config_path, overrides=overrides)
     except CricketError as error:
@@ -103,6 +105,7 @@ class Daemon:
             # What start-up made lives as long as the daemon: no collection needs to look at it again.
             gc.collect()
             gc.freeze()
+            give_back()
             await stopped.wait()
             notify("STOPPING=1")
             log.info("stopping; containers go on running")
