@@ -53,5 +53,8 @@ class Views:
         return container
 
     def containers_of(self, sandbox_id: str) -> list[Container]:
-        """The visible containers of a sandbox."""
-        return [c for c in self.containers() if c.sandbox_id == sandbox_id]
+        """The visible containers of a sandbox, newest first.
+
+        A kubelet with evented PLEG takes the first of a name for the current one and does not sort PodSandboxStatus's.
+        """
+        return [c for c in reversed(self.containers()) if c.sandbox_id == sandbox_id]
