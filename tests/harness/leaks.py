@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,8 +103,12 @@ class LeakCheck:
 
 
 def describe(left: Left) -> str:
-    """For a failed assertion: one line a kind."""
-    return "\n".join(f"  {kind}: {', '.join(name[:200] for name in names)}" for kind, names in left.items())
+    """For a failed assertion: one line a kind, with the first four of each."""
+    return "\n".join(f"  {len(names)} {kind}: {', '.join(map(_short, names[:4]))}" for kind, names in left.items())
+
+
+def _short(name: str) -> str:
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", name)[:200]
 
 
 def _paths(directory: Path) -> list[Path]:

@@ -35,6 +35,11 @@ async def create(e: Parts, sandbox_id: str, config: ContainerConfig, sandbox_con
 async def _create(e: Parts, sandbox_id: str, config: ContainerConfig) -> str:
     box = _ready(e, sandbox_id)
     existing = e.store.container_named(box.id, config.metadata.key(""))
+    if existing is not None and existing.state is ContainerState.CREATING:
+        # Not under way (the caller would have joined it): an attempt that could not be undone.
+        async with e.locks.hold(existing.id):
+            await container_purge.purge(e, existing.id)
+        existing = None
     if existing is not None:
         if existing.state in (ContainerState.CREATED, ContainerState.RUNNING):
             return existing.id

@@ -7,6 +7,7 @@ import asyncio
 from cricket.kernel import cgroup_kill, cgroup_read, cgroups, mounts
 from cricket.kernel.effects import effect
 from cricket.lifecycle.parts import Parts
+from cricket.monitor import conmon
 from cricket.types.container import Container
 from cricket.types.stage import stage
 
@@ -16,6 +17,8 @@ async def release(e: Parts, container: Container) -> None:
     handler = e.handlers.of(container.handler)
     with stage("runtime delete", container.id):
         await handler.runtime.delete(container.id, force=True)
+        # Until then it may still write an exit file, which a later start would take for its own.
+        await conmon.gone(e.layout.bundle(container.id))
     if container.cgroup:
         await kill_cgroup(e, container)
         await asyncio.to_thread(cgroups.remove, e.cgroups, container.cgroup)

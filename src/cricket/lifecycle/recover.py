@@ -22,6 +22,7 @@ from cricket.lifecycle import (
 )
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.process_watch import UNKNOWN_EXIT
+from cricket.monitor import conmon
 from cricket.types.container import Container, ContainerEvent, ContainerState
 from cricket.types.sandbox import Sandbox, SandboxEvent, SandboxState
 
@@ -37,7 +38,9 @@ async def recover(e: Parts) -> None:
     e.exits.start()
     container_exit.listen(e)
     for container in list(e.store.containers.values()):
-        await _container(e, container)
+        # Exits that are told meanwhile wait for the lock.
+        async with e.locks.hold(container.id):
+            await _container(e, container)
     for box in list(e.store.sandboxes.values()):
         _sandbox(e, box)
     await orphans.sweep(e)
@@ -49,7 +52,7 @@ async def _container(e: Parts, container: Container) -> None:
         if state is ContainerState.STARTING:
             await _interrupted_start(e, container)
         elif state is ContainerState.RUNNING:
-            _running(e, container)
+            await _running(e, container)
         elif state is ContainerState.CREATED and container.boot_id != e.boot_id:
             # Its mounts are gone with the old boot, and its sandbox can no longer be made ready.
             container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), _REBOOTED)
@@ -61,14 +64,19 @@ async def _container(e: Parts, container: Container) -> None:
         log.error("container %s (%s) could not be recovered fully: %s", container.id, state, error)
 
 
-def _running(e: Parts, container: Container) -> None:
-    exited = e.exits.read(container.id) if container.boot_id == e.boot_id else None
+async def _running(e: Parts, container: Container) -> None:
     if container.boot_id != e.boot_id:
         container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), _REBOOTED)
-    elif exited is not None:
-        container_exit.settle(e, container, *exited, "")
-    elif _is_ours(container.pid, container.id):
+        return
+    exited = e.exits.read(container.id)
+    if exited is None and _is_ours(container.pid, container.id):
         e.processes.add(container.id, container.pid)
+        return
+    if exited is None:
+        await conmon.gone(e.layout.bundle(container.id))
+        exited = e.exits.read(container.id)
+    if exited is not None:
+        container_exit.settle(e, container, *exited, "")
     else:
         message = "the process is gone and its monitor told no exit code"
         container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), message)
@@ -76,23 +84,29 @@ def _running(e: Parts, container: Container) -> None:
 
 async def _interrupted_start(e: Parts, container: Container) -> None:
     """Either the process runs, then the start is completed in the record; or it is undone, and a retry may start it."""
+    bundle = e.layout.bundle(container.id)
+    runtime = e.handlers.of(container.handler).runtime
     if container.boot_id == e.boot_id:
-        state = await e.handlers.of(container.handler).runtime.state(container.id)
-        if state is not None and state.get("status") == "running" and _is_ours(int(state["pid"]), container.id):
+        await conmon.created(bundle)
+        state = await runtime.state(container.id) or {}
+        if state.get("status") == "running" and _is_ours(int(state["pid"]), container.id):
             pid = int(state["pid"])
             e.store.put(container.fire(ContainerEvent.STARTED, pid=pid, started_at=clock.now()))
             e.processes.add(container.id, pid)
             return
-        exited = e.exits.read(container.id)
-        if exited is not None and state is not None and state.get("status") == "stopped":
-            # It ran and has exited before the start was recorded; running it again would be a second run.
-            started = container.fire(ContainerEvent.STARTED, started_at=min(exited[1], clock.now()) - 1)
-            e.store.put(started)
-            container_exit.settle(e, started, *exited, "")
-            return
+        if state.get("status") == "stopped":
+            await conmon.gone(bundle)
+            exited = e.exits.read(container.id)
+            if exited is not None:
+                # It ran and has exited before the start was recorded; running it again would be a second run.
+                started = container.fire(ContainerEvent.STARTED, started_at=min(exited[1], clock.now()) - 1)
+                e.store.put(started)
+                container_exit.settle(e, started, *exited, "")
+                return
     # Not release(): the root file system stays mounted for the retry.
-    await e.handlers.of(container.handler).runtime.delete(container.id, force=True)
+    await runtime.delete(container.id, force=True)
     await container_release.kill_cgroup(e, container)
+    await conmon.gone(bundle)
     e.exits.forget(container.id)
     e.store.put(container.fire(ContainerEvent.RESET))
 

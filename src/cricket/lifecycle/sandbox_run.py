@@ -23,6 +23,7 @@ async def run(e: Parts, config: SandboxConfig, handler: str) -> str:
 async def _run(e: Parts, config: SandboxConfig, handler: str) -> str:
     runtime = e.handlers.resolve(handler)
     sandbox_check.check(e, config, runtime)
+    await _clear(e, config.metadata.key)
     if existing := _existing(e, config):
         return existing
     box = Sandbox(
@@ -46,6 +47,18 @@ async def _run(e: Parts, config: SandboxConfig, handler: str) -> str:
     e.events.publish(box.id, box.id, EventType.CREATED)
     e.events.publish(box.id, box.id, EventType.STARTED)
     return box.id
+
+
+async def _clear(e: Parts, key: str) -> None:
+    """Remove what an attempt has left that died with an earlier daemon, or could not be undone; then the name is free.
+
+    One that is under way is never met here: the caller would have joined it.
+    """
+    left = e.store.sandbox_named(key)
+    if left is not None and left.state is SandboxState.CREATING:
+        with stage("removing what an interrupted attempt has left", left.id):
+            async with e.locks.hold(left.id):
+                await sandbox_purge.purge(e, left.id)
 
 
 def _existing(e: Parts, config: SandboxConfig) -> str:

@@ -2,6 +2,9 @@
 
 conmon runs `RUNTIME create`, then tells the container's pid on the sync pipe as one line of JSON, and stays until the
 container exits; then it writes the exit code to a file named by the container's id in the exit directory.
+
+The sync pipe is a FIFO in the bundle, which conmon holds open until its own end: so a daemon that is started anew can
+tell whether a monitor is still at work, and wait for it.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ import asyncio
 import errno
 import os
 import re
+from collections.abc import Callable
 
 import msgspec
 
-from cricket.errors import FailedPrecondition, Internal, map_errors
+from cricket.errors import DeadlineExceeded, FailedPrecondition, Internal, map_errors
 from cricket.kernel.effects import effect
+from cricket.kernel.files import remove_file
 from cricket.kernel.process import spawn
 
 _SYNC_FD = 3
@@ -71,7 +76,7 @@ class Conmon:
         Raises Internal with the runtime's own words; then the monitor is gone, but the runtime may have left state
         (delete the container). The log file exists when this returns.
         """
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        read_end, write_end = _make_sync(spec.bundle)
         try:
             env = {
                 "_OCI_SYNCPIPE": str(_SYNC_FD),
@@ -87,9 +92,67 @@ class Conmon:
             raise
         finally:
             os.close(write_end)
+        effect("start monitor")
         line, _ = await asyncio.gather(_read_line(read_end, timeout), child.wait())
         effect("runtime create")
         return _pid_of(line, spec.container_id)
+
+
+def _make_sync(bundle: str) -> tuple[int, int]:
+    """A new FIFO as (read end, the monitor's end). The latter can be read, too, so that writing never fails."""
+    path = _sync(bundle)
+    with map_errors(OSError, Internal, "cannot make the monitor's pipe", where=path):
+        # An earlier attempt may have left both; the pid file tells `created` that the new one is through.
+        remove_file(path)
+        remove_file(pid_file(bundle))
+        os.mkfifo(path, 0o600)
+        read_end = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return read_end, os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except BaseException:
+            os.close(read_end)
+            raise
+
+
+def _sync(bundle: str) -> str:
+    return os.path.join(bundle, "sync")
+
+
+def alive(bundle: str) -> bool:
+    """Whether the container's monitor runs; from the moment of its start until after it has written the exit file."""
+    try:
+        fd = os.open(_sync(bundle), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return os.read(fd, 4096) != b""
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+
+
+async def created(bundle: str, timeout: float = 120.0) -> None:
+    """Wait while a monitor, left by an earlier daemon, is still creating its container. Raises DeadlineExceeded."""
+    await _wait(lambda: os.path.exists(pid_file(bundle)) or not alive(bundle), bundle, timeout)
+
+
+async def gone(bundle: str, timeout: float = 10.0) -> None:
+    """Wait for the end of a monitor whose container is dead; at once without one. Raises DeadlineExceeded.
+
+    Afterwards no exit file of it can appear any more.
+    """
+    await _wait(lambda: not alive(bundle), bundle, timeout)
+
+
+async def _wait(done: Callable[[], bool], bundle: str, timeout: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    # Polled, as this is rare and short: the end of a process that is not our child has no other notice.
+    while not done():
+        if loop.time() > deadline:
+            raise DeadlineExceeded(f"the container's monitor did not get on within {timeout:g} s", where=bundle)
+        await asyncio.sleep(0.002)
 
 
 def _pid_of(line: bytes, container_id: str) -> int:
