@@ -85,7 +85,7 @@ class Daemon:
     """One running daemon."""
 
     def __init__(self, loaded: Loaded, config_path: str, overrides: dict[str, object]) -> None:
-        self.config, self._path, self._overrides = loaded.config, config_path, overrides
+        self.config, self._path, self._overrides = loaded.config, os.path.abspath(config_path), overrides
         self.layout = Layout(self.config.root, self.config.state)
         self._lock = -1
 
@@ -93,6 +93,8 @@ class Daemon:
         """Start everything, serve, stop everything."""
         self._take_lock()
         self.layout.prepare()
+        # conmon creates a file "oom" in its working directory, which is ours, when a container runs out of memory.
+        os.chdir(self.config.state)
         async with contextlib.AsyncExitStack() as stack:
             await self._start(stack)
             stopped = asyncio.Event()
