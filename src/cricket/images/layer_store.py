@@ -160,13 +160,13 @@ class LayerStore:
                 return
             effect("directory discarded")
             if purge:
-                confined.remove_tree(away)
+                _purge(away)
 
     def empty_trash(self) -> None:
         """Delete what an interrupted removal left."""
         with write_errors(self.trash):
             for name in os.listdir(self.trash):
-                confined.remove_tree(os.path.join(self.trash, name))
+                _purge(os.path.join(self.trash, name))
 
     def list(self) -> list[str]:
         """The chain ids of all layers that are here whole, sorted."""
@@ -274,6 +274,16 @@ class NewLayer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
+
+
+def _purge(path: str) -> None:
+    """Delete a tree that others may be deleting at the same time: a collection empties what a pull threw away."""
+    while True:
+        try:
+            confined.remove_tree(path)
+            return
+        except FileNotFoundError:
+            continue  # each round finds less
 
 
 def boot_id() -> str:

@@ -174,6 +174,7 @@ class PullService:
             self._settle()
             return image.id
         except CricketError as e:
+            e.what = f"cannot pull {flight.references[0]}: {e.what}"
             error = e
             raise
         finally:

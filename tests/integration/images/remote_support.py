@@ -297,6 +297,7 @@ class FakeRegistry:
         self.log: list[tuple[str, str, dict[str, str]]] = []
         self.behaviour: Behaviour | None = None
         self.ranges = True
+        self.tunnel = ""
         self.closing = threading.Event()
         for image in images:
             self.add(image)
@@ -346,6 +347,19 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_GET
 
+    def do_CONNECT(self) -> None:
+        """A proxy's tunnel, always to the same place."""
+        self.registry.log.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+        host, _, port = self.registry.tunnel.partition(":")
+        with socket.create_connection((host, int(port))) as far:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_relay, args=(far, self.connection), daemon=True)
+            back.start()
+            _relay(self.connection, far)
+            back.join(5)
+        self.close_connection = True
+
     def serve(self) -> None:
         kind, _, name = self.path.partition("?")[0].rpartition("/")
         if kind.endswith("/manifests") and name in self.registry.manifests:
@@ -384,6 +398,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Silence."""
+
+
+def _relay(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 @contextlib.contextmanager

@@ -277,6 +277,17 @@ async def test_a_collection_amid_a_pull_takes_nothing(registry: FakeRegistry, pu
     assert len(registry.paths("blobs")) == 3
 
 
+async def test_several_may_empty_the_same_trash(puller: Puller) -> None:
+    layers = puller.store.snapshots.layers
+    for n in range(20):
+        tree = Path(layers.trash, f"old{n}")
+        for d in range(10):
+            (tree / f"d{d}" / "e").mkdir(parents=True)
+            (tree / f"d{d}" / "f").write_text("x")
+    await asyncio.gather(*(asyncio.to_thread(layers.empty_trash) for _ in range(4)))
+    assert os.listdir(layers.trash) == []
+
+
 async def test_blobs_need_not_be_kept(registry: FakeRegistry, tmp_path: Path, image: TestImage) -> None:
     import msgspec
 

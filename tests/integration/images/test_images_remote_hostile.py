@@ -555,6 +555,34 @@ async def test_a_mirror_that_stalls_hands_over_amid_a_blob(
         assert registry.headers(big)[0]["range"] == "bytes=900000-"
 
 
+async def test_a_registry_without_head(registry: FakeRegistry, puller: Puller, image: TestImage) -> None:
+    await puller.pull(f"{registry.host}/a")
+    registry.behaviour = lambda h: h.command == "HEAD" and (h.answer(405), True)[1]
+    assert (await puller.pull(f"{registry.host}/a")).id == image.id
+    assert [m for m, path, _ in registry.log if "manifests" in path] == ["GET", "HEAD", "GET"]
+
+
+async def test_proxies(
+    registry: FakeRegistry, puller: Puller, image: TestImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    monkeypatch.setenv("HTTP_PROXY", f"http://u:p@{registry.host}")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://u:p@{registry.host}")
+    monkeypatch.setenv("NO_PROXY", "other.test")
+    puller.hosts("plain.test", 'server = "http://plain.test"\n')
+    puller.hosts("safe.test", 'server = "https://safe.test:8443"\nskip_verify = true\n')
+    assert (await puller.pull("plain.test/a")).id == image.id
+    assert registry.paths()[0] == "http://plain.test/v2/a/manifests/latest"
+    assert registry.log[0][2]["host"] == "plain.test" and registry.log[0][2]["proxy-authorization"] == "Basic dTpw"
+    with running(FakeRegistry(image, tls=authority)) as target:
+        registry.tunnel = target.host
+        await puller.store.remove(image.id)
+        assert (await puller.pull("safe.test/a", AUTH)).id == image.id
+        assert target.log and not any("proxy-authorization" in h for _, _, h in target.log)
+    connect = next(entry for entry in registry.log if entry[0] == "CONNECT")
+    assert connect[1] == "safe.test:8443" and connect[2]["proxy-authorization"] == "Basic dTpw"
+
+
 async def test_garbage_instead_of_http(puller: Puller) -> None:
     import socket
     import threading

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from cricket.errors import Cancelled, CricketError, DataLoss, InvalidArgument, NotFound
+from cricket.errors import Cancelled, CricketError, DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from cricket.images.reference import Reference
 from cricket.images.remote.client import Fetched, RegistryClient, foreign_blob
 from cricket.images.remote.connection import Pool
@@ -55,7 +56,9 @@ class Sources:
         def ask(client: RegistryClient) -> Fetched | str:
             target = self._reference.target
             if known and not self._reference.digest:
-                digest = client.digest_of_tag(target)
+                digest = ""
+                with contextlib.suppress(NotFound, FailedPrecondition):  # some registries know no HEAD: GET decides
+                    digest = client.digest_of_tag(target)
                 if digest in known:
                     return digest
                 target = digest or target
