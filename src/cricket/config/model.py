@@ -69,8 +69,9 @@ class Images(msgspec.Struct, frozen=True):
         float, live("Seconds without a received byte after which a pull fails; 0: never.", low=0)
     ] = 300.0
     keep_blobs: Annotated[
-        bool, live("Keep compressed layers after unpacking (needed to save or push; doubles the disk use).")
-    ] = False
+        bool,
+        Key("Keep compressed layers beside the unpacked ones: for save, repair, and recovery after power loss."),
+    ] = True
     pinned: Annotated[
         tuple[str, ...], live("Images (references or globs) that the kubelet's garbage collection must leave alone.")
     ] = ()
