@@ -49,16 +49,17 @@ class CricketError(Exception):
     def __str__(self) -> str:
         text = f"{self.what} ({self.where})" if self.where else self.what
         cause = self.__cause__
-        if cause is not None and (words := _cause_text(cause)):
+        if cause is not None and (words := _cause_text(cause, self.where)):
             text += f": {words}"
         if self.todo:
             text += f". {self.todo}"
         return text
 
 
-def _cause_text(cause: BaseException) -> str:
+def _cause_text(cause: BaseException, where: str) -> str:
     if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror.lower() + (f" ({cause.filename})" if cause.filename else "")
+        told = cause.filename in (None, "", where)
+        return cause.strerror.lower() + ("" if told else f" ({cause.filename})")
     return str(cause)
 
 

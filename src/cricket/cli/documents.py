@@ -35,11 +35,11 @@ def read_container(path: str) -> Any:
 
 
 def _read(path: str, kind: str) -> Any:
-    with map_errors(FileNotFoundError, NotFound, "the file does not exist", where=path):
+    with map_errors(FileNotFoundError, NotFound, "cannot read the file", where=path):
         try:
             data = sys.stdin.buffer.read() if path == "-" else _bytes(path)
         except IsADirectoryError as error:
-            raise InvalidArgument("the file cannot be read", where=path) from error
+            raise InvalidArgument("cannot read the file", where=path) from error
     with map_errors((ValueError, RecursionError), InvalidArgument, "the file is not valid JSON", where=path):
         content = json.loads(data)
     if not isinstance(content, dict):
@@ -52,7 +52,7 @@ def _read(path: str, kind: str) -> Any:
 
 
 def _bytes(path: str) -> bytes:
-    with map_errors(PermissionError, InvalidArgument, "the file cannot be read", where=path), open(path, "rb") as file:
+    with map_errors(PermissionError, InvalidArgument, "cannot read the file", where=path), open(path, "rb") as file:
         return file.read()
 
 

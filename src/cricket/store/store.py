@@ -24,6 +24,7 @@ SCHEMA_VERSION = 1
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL) WITHOUT ROWID"
 )
+_DAMAGED = "Restore it, or move it away: the next start then removes everything that it recorded."
 _GONE_SANDBOX = (SandboxState.REMOVING,)
 _GONE_CONTAINER = (ContainerState.REMOVING,)
 
@@ -40,13 +41,19 @@ class Store:
         self._by_name: dict[str, str] = {}
         self._members: dict[str, dict[str, None]] = {}
         self._encode = msgspec.json.Encoder().encode
-        with map_errors(sqlite3.Error, Internal, "cannot open the state database", where=path):
+        with (
+            map_errors(sqlite3.DatabaseError, DataLoss, "the state database is damaged", where=path, todo=_DAMAGED),
+            map_errors((sqlite3.OperationalError, OSError), Internal, "cannot open the state database", where=path),
+        ):
+            # Records hold the environment of containers, and with it secrets; sqlite gives its own files the same mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.chmod(path, 0o600)
             self._db = sqlite3.connect(path, isolation_level=None, cached_statements=16)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._check_version()
             self._db.execute(_SCHEMA)
-        self._load()
+            self._load()
 
     def _check_version(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]

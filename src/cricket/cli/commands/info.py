@@ -13,7 +13,7 @@ from cricket.errors import Code, CricketError
 
 EXAMPLES = """\
   cricket info
-  cricket info -o json | jq -r .facts.config
+  cricket info -o json | jq -r .facts.configuration
 """
 
 
@@ -44,7 +44,7 @@ def _gather(client: Client) -> dict[str, Any]:
     found["socket"] = client.endpoint
     try:
         side = client.call("Info")
-        found |= {"pid": side.pid, "startedAt": side.started_at, "facts": dict(side.facts)}
+        found |= {"pid": side.pid, "startedAt": side.started_at, "facts": dict(sorted(side.facts.items()))}
     except CricketError as error:
         if error.code is not Code.UNIMPLEMENTED:  # not Cricket: what CRI says must do
             raise

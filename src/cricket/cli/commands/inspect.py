@@ -53,8 +53,7 @@ def _look(client: Client, name: str, kind: str | None) -> dict[str, Any]:
             continue
         value = {key: item for key, item in plain(answer).items() if key not in ("info", "timestamp")}
         return value | {"info": parsed(answer.info)}
-    what = f"is no {kind}" if kind else "are no container, pod or image"
-    raise NotFound(f"there {what} of this id or name", where=name)
+    raise NotFound(f"there is no {kind or 'container, pod or image'} of this id or name", where=name)
 
 
 def _container(client: Client, name: str) -> Any:

@@ -6,14 +6,17 @@ Without an id: all that run now. With one: those that concern it, also the last 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
+from cricket._proto.cricket import side_pb2
 from cricket.cli import find, options
 from cricket.cli.client import Client, connect
 from cricket.cli.output import Styled, print_json, print_line
 from cricket.cli.words import moment, short, took
-from cricket.errors import NotFound
+from cricket.errors import FailedPrecondition, NotFound
 
 EXAMPLES = """\
   cricket why                what is running, and where it is stuck
@@ -33,9 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask and print."""
     with connect(args) as client:
-        answer = client.call("Why", id=args.id, finished=args.all or bool(args.id))
-        if args.id and not answer.operations:
-            answer = client.call("Why", id=_id_of(client, args.id), finished=True)
+        answer = _about(client, args.id) if args.id else client.call("Why", finished=args.all)
     if args.output == "json":
         print_json(answer)
     elif not answer.operations:
@@ -46,14 +47,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _id_of(client: Client, name: str) -> str:
-    """The object of this name. Operations know ids only."""
+def _about(client: Client, word: str) -> Any:
+    """What concerns the word itself (an id, a reference), and the container and the pod that have it as their name."""
+    found: dict[tuple[int, str], Any] = {}
+    for each in (word, *_ids_of(client, word)):
+        for operation in client.call("Why", id=each, finished=True).operations:
+            found[operation.started_at, operation.method] = operation
+    return side_pb2.WhyResponse(operations=[found[key] for key in sorted(found)])
+
+
+def _ids_of(client: Client, name: str) -> Iterator[str]:
+    """Operations know ids rather than names."""
     for look in (find.container, find.sandbox):
-        try:
-            return str(look(client, name).id)
-        except NotFound:
-            continue
-    return name
+        with contextlib.suppress(NotFound, FailedPrecondition):  # none of this name, or several
+            yield str(look(client, name).id)
 
 
 def _print(operation: Any) -> None:
