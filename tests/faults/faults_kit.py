@@ -6,11 +6,11 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness.cri import CriError
 from harness.leaks import describe
-from harness.node import Node
+from harness.node import Node, until
 
 _ENDLESS = 10**9
 _LISTED = {0, 1, 2}
@@ -94,7 +94,6 @@ class Faults:
         script = "i=0; while true; do echo $i; i=$((i+1)); sleep 0.05; done"
         self._container = self.node.run(self._pod, self.node.container(self.image, "sh", "-c", script), config)
         self._base = self._kinds()
-        self._lines = 0
 
     def _kinds(self) -> dict[str, set[str]]:
         left = self.node.left(images=True)
@@ -172,9 +171,8 @@ class Faults:
         cri.call("ListPodSandboxStats")
         assert self.node.state_of(self._container) == "CONTAINER_RUNNING", "the bystander does not run any more"
         assert self.node.exec(self._container, "true").exit_code == 0
-        lines = self.node.log_of(self._container).count("\n")
-        assert lines > self._lines, "the bystander's log has stopped"
-        self._lines = lines
+        lines = len(self.node.log_of(self._container))
+        until(lambda: len(self.node.log_of(self._container)) > lines, "the bystander's log has stopped", 5)
 
     def _check_leaks(self, timeout: float = 5.0) -> None:
         """Nothing is there but what the bystander and the image need."""
@@ -194,9 +192,3 @@ def _stable(kind: str, name: str) -> str:
         return " ".join(name.split(" ", 2)[:2])
     # The bystander's script forks; its children are told from others by their cgroup, not by their pid.
     return "PID sleep 0.05" if kind == "process" and name.endswith("sleep 0.05") else name
-
-
-def pod_states(node: Node, **wanted: Any) -> list[tuple[str, int]]:
-    """(id, state) of the pods with this name."""
-    items = node.cri.call("ListPodSandbox").items
-    return [(item.id, item.state) for item in items if item.metadata.name == wanted["name"]]

@@ -39,30 +39,30 @@ class Cri:
         """Idempotent."""
         self.channel.close()
 
-    def call(self, method: str, /, *, timeout: float = 60.0, **fields: Any) -> Any:
-        """The response. Raises CriError; `timeout` seconds make it DEADLINE_EXCEEDED."""
-        return self.send(method, message(method, **fields), timeout=timeout)
+    def call(self, method: str, /, *, within: float = 60.0, **fields: Any) -> Any:
+        """The response. Raises CriError; after `within` seconds, DEADLINE_EXCEEDED."""
+        return self.send(method, message(method, **fields), within=within)
 
-    def send(self, method: str, request: Any, *, timeout: float = 60.0) -> Any:
+    def send(self, method: str, request: Any, *, within: float = 60.0) -> Any:
         """As `call`, with a request message, or with bytes that may be none."""
         path, _, response = _method(method)
         stub = self.channel.unary_unary(path, request_serializer=_bytes, response_deserializer=response.FromString)
         try:
-            return stub(request, timeout=timeout)
+            return stub(request, timeout=within)
         except grpc.RpcError as error:
             raise CriError(method, error.code().name, error.details() or "") from None
 
-    def start(self, method: str, /, *, timeout: float = 60.0, **fields: Any) -> Any:
+    def start(self, method: str, /, *, within: float = 60.0, **fields: Any) -> Any:
         """As `call`, without waiting: a `grpc.Future` whose `result()` raises grpc.RpcError."""
         path, _, response = _method(method)
         stub = self.channel.unary_unary(path, request_serializer=_bytes, response_deserializer=response.FromString)
-        return stub.future(message(method, **fields), timeout=timeout)
+        return stub.future(message(method, **fields), timeout=within)
 
-    def stream(self, method: str, /, *, timeout: float = 60.0, **fields: Any) -> Iterator[Any]:
+    def stream(self, method: str, /, *, within: float = 60.0, **fields: Any) -> Iterator[Any]:
         """The messages of a streaming method; close the iterator to end the call. Raises CriError."""
         path, _, response = _method(method)
         stub = self.channel.unary_stream(path, request_serializer=_bytes, response_deserializer=response.FromString)
-        call = stub(message(method, **fields), timeout=timeout)
+        call = stub(message(method, **fields), timeout=within)
         try:
             yield from call
         except grpc.RpcError as error:

@@ -80,6 +80,8 @@ class LeakCheck:
         return found
 
     def _is_ours(self, pid: int, command: str) -> bool:
+        if not command and _is_inits_zombie(pid):
+            return False
         if f"{self.state}/" in command or f"{self.root}/" in command:
             return True
         if self.token in Path(f"/proc/{pid}/cgroup").read_text():
@@ -109,6 +111,12 @@ def describe(left: Left) -> str:
 
 def _short(name: str) -> str:
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", name)[:200]
+
+
+def _is_inits_zombie(pid: int) -> bool:
+    """Dead, and nobody's child but init's, who will reap it when he likes."""
+    state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    return state == "Z" and parent == "1"
 
 
 def _paths(directory: Path) -> list[Path]:
