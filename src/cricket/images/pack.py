@@ -22,17 +22,18 @@ def pack_directory(path: str, target: IO[bytes]) -> None:
         for directory, below, files in os.walk(path, onerror=_raise):
             below.sort()
             links = [name for name in below if os.path.islink(os.path.join(directory, name))]
-            _add(tar, directory, os.path.relpath(directory, path))
+            add_path(tar, directory, os.path.relpath(directory, path))
             for name in sorted(files + links):
                 full = os.path.join(directory, name)
-                _add(tar, full, os.path.relpath(full, path))
+                add_path(tar, full, os.path.relpath(full, path))
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _add(tar: tarfile.TarFile, path: str, name: str) -> None:
+def add_path(tar: tarfile.TarFile, path: str, name: str) -> None:
+    """Add one file, directory or link as the member `name`; sockets are left out. Raises OSError."""
     info = tar.gettarinfo(path, name)
     if info is None:
         return  # a socket

@@ -33,6 +33,10 @@ from cricket.types.image import FsUsage, Image
 _log = logging.getLogger(__name__)
 
 
+class _Annotated(msgspec.Struct, frozen=True):
+    annotations: dict[str, str] | None = None
+
+
 class ImageStore:
     """All of one root directory. `find` and `list` read memory; what may block on disk is async, or said to block.
 
@@ -97,6 +101,11 @@ class ImageStore:
         if not isinstance(document, Manifest):
             raise DataLoss("the stored manifest of an image is an index", where=image.manifest_digest)
         return document
+
+    def manifest_annotations(self, image: Image) -> dict[str, str]:
+        """The annotations of an image's stored manifest; blocks on a small read. NotFound, DataLoss."""
+        with map_errors(msgspec.DecodeError, DataLoss, "the stored manifest of an image is malformed", where=image.id):
+            return msgspec.json.decode(self.content.read(image.manifest_digest), type=_Annotated).annotations or {}
 
     async def recover(self) -> Sequence[Image]:
         """At start: unpack what a power loss took, from the blobs; returns the images that are lost and now forgotten.

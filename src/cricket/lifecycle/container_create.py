@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 
@@ -58,8 +59,10 @@ async def _create(e: Parts, sandbox_id: str, config: ContainerConfig) -> str:
         undo.push("remove the container", lambda: container_purge.purge(e, container.id))
         e.store.put(container)
         if restored is not None:
-            container = await checkpoint_restore.prepare(e, container, restored)
+            container = await checkpoint_restore.prepare(e, box, container, restored)
         container, updates = await _build(e, box, container, image)
+        if restored is not None:
+            await asyncio.to_thread(checkpoint_restore.finish, e, box, container, restored)
         # StopPodSandbox may have come in between; it must not leave a container behind that can be started.
         _ready(e, sandbox_id)
         container = container.fire(ContainerEvent.CREATED)

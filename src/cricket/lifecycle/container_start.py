@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 
-from cricket.errors import CricketError, FailedPrecondition
+from cricket.errors import CricketError, FailedPrecondition, Internal
 from cricket.kernel.files import make_dir
-from cricket.lifecycle import container_release, nri_updates
+from cricket.lifecycle import checkpoint_restore, container_release, nri_updates
 from cricket.lifecycle.clock import now
 from cricket.lifecycle.parts import Parts
 from cricket.monitor.conmon import MonitorSpec
@@ -48,6 +48,8 @@ async def _start(e: Parts, container_id: str) -> None:
         e.events.publish(container_id, container.sandbox_id, EventType.STARTED)
         # An exit during the start waits for the lock; watching only now reports it in order.
         e.processes.add(container_id, pid)
+    if container.restore_from:
+        await checkpoint_restore.settle(e, container)
     if e.nri.active:
         await e.nri.post_start(box, container)
 
@@ -71,7 +73,12 @@ async def _run(e: Parts, container: Container) -> int:
         restore=e.layout.checkpoint(container.id) if container.restore_from else "",
     )
     with stage("runtime create", container.id):
-        pid = await e.monitor.create(spec)
+        try:
+            pid = await e.monitor.create(spec)
+        except Internal as error:
+            if not container.restore_from:
+                raise
+            await checkpoint_restore.explain(e, container, error)
     if not container.restore_from:
         with stage("runtime start", container.id):
             await handler.runtime.start(container.id)

@@ -37,6 +37,9 @@ class Images(Protocol):
     def find(self, name: str) -> Image | None:
         """By id, unique id prefix, tag or digest reference."""
 
+    def manifest_annotations(self, image: Image) -> dict[str, str]:
+        """The annotations of its manifest; reads a small file."""
+
 
 class Parts:
     """The engine's parts. `config` is replaced by a reload; everything else lives as long as the daemon."""

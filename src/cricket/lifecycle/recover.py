@@ -11,6 +11,7 @@ import logging
 from cricket.errors import CricketError
 from cricket.lifecycle import (
     clock,
+    container_checkpoint,
     container_exit,
     container_purge,
     container_release,
@@ -37,6 +38,7 @@ async def recover(e: Parts) -> None:
     clock.not_before(max(times, default=0))
     e.exits.start()
     container_exit.listen(e)
+    await container_checkpoint.recover(e)
     for container in list(e.store.containers.values()):
         # Exits that are told meanwhile wait for the lock.
         async with e.locks.hold(container.id):

@@ -50,7 +50,7 @@ class Conmon:
     def argv(self, spec: MonitorSpec) -> list[str]:
         """The command line for one container."""
         argv = [
-            self.path, "--full-attach", "--no-sync-log", "--no-new-keyring", "--api-version", "1",
+            self.path, "--full-attach", "--no-sync-log", "--api-version", "1",
             "--cid", spec.container_id, "--cuuid", spec.container_id, "--name", spec.name,
             "--bundle", spec.bundle, "--persist-dir", spec.bundle, "--exit-dir", self.exits_dir,
             "--container-pidfile", pid_file(spec.bundle), "--conmon-pidfile", os.path.join(spec.bundle, "conmon.pid"),
@@ -66,8 +66,8 @@ class Conmon:
             argv.append("--stdin")
             if not spec.stdin_once:
                 argv.append("--leave-stdin-open")
-        if spec.restore:
-            argv += ["--restore", spec.restore]
+        # `restore` of a runtime knows nothing of keyrings.
+        argv += ["--restore", spec.restore] if spec.restore else ["--no-new-keyring"]
         return argv
 
     async def create(self, spec: MonitorSpec, *, timeout: float = 120.0) -> int:
