@@ -102,8 +102,9 @@ class Node:
         return str(self.cri.call("RunPodSandbox", **request).pod_sandbox_id)
 
     def create(self, pod_id: str, config: dict[str, Any], pod: dict[str, Any] | None = None) -> str:
-        """CreateContainer; returns the id."""
-        answer = self.cri.call("CreateContainer", pod_sandbox_id=pod_id, config=config, sandbox_config=pod or {})
+        """CreateContainer; returns the id. `pod` is what RunPodSandbox was given; the runtime does not need it."""
+        repeated = {"sandbox_config": pod} if pod else {}
+        answer = self.cri.call("CreateContainer", pod_sandbox_id=pod_id, config=config, **repeated)
         return str(answer.container_id)
 
     def start(self, container_id: str) -> None:
