@@ -19,7 +19,7 @@ def raw(fd: int) -> Iterator[None]:
     """Every key goes through as it is, also Ctrl-C; the mode of before is restored whatever happens in the block."""
     before = termios.tcgetattr(fd)
     try:
-        tty.setraw(fd)
+        tty.setraw(fd, termios.TCSADRAIN)  # what was typed ahead is kept
         yield
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)

@@ -8,7 +8,7 @@ import pytest
 
 from cricket._proto.cri import api_pb2
 from cricket.cli import errors, output
-from cricket.errors import Code, FailedPrecondition, Internal, NotFound
+from cricket.errors import Code, CricketError, FailedPrecondition, Internal, NotFound
 
 
 def test_columns_are_aligned_and_lines_end_with_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +81,6 @@ def test_an_error_is_one_line_with_its_cause_before_the_advice() -> None:
         (errors.UnreachableError("x"), 4),
     ],
 )
-def test_exit_codes(error: errors.CricketError, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_codes(error: CricketError, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert errors.complain(error) == code
     assert capsys.readouterr().err == "cricket: x\n"
