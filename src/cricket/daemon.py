@@ -23,6 +23,7 @@ from cricket.cri.side import SideService
 from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
 from cricket.images.pull import PullService
 from cricket.images.store import ImageStore
+from cricket.images.sweep import Sweep
 from cricket.kernel.files import make_dir
 from cricket.kernel.filesystem import capacity
 from cricket.kernel.memory import give_back, tame_allocator
@@ -149,6 +150,9 @@ class Daemon:
         stack.push_async_callback(streaming.stop)
         await start_nri(parts)
         stack.push_async_callback(parts.nri.stop)
+        self._sweep = Sweep(images, config.images)
+        self._sweep.start()
+        stack.push_async_callback(self._sweep.stop)
         await self._serve(stack, engine, CheckedStreams(parts, streaming))
         self._parts, self._handlers, self._stats_reader, self._pulls = parts, handlers, stats, pulls
         self._report()
@@ -250,6 +254,7 @@ class Daemon:
             plugin_timeout=network.plugin_timeout,
         )
         self._pulls.reload(change.config.images)
+        self._sweep.config = change.config.images
         self._stats_reader.period = change.config.stats.collect_period
         logging.getLogger().setLevel(change.config.log.level.upper())
         return ReloadReport(tuple(c.key for c in change.applied), tuple(c.key for c in change.needs_restart))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 from faults_kit import Faults
-from harness.node import POD
+from harness.images import Image, busybox_files
+from harness.node import CONTAINER, POD
 
 _serial = itertools.count(1)
 READY, NOT_READY = 0, 1
@@ -150,6 +152,96 @@ class RemovePodSandbox(RemoveContainer):
         assert self.pods() == []
 
 
+class StartOfAShortContainer(_Scenario):
+    """A container that ends at once must have run once, whenever the daemon died."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.runs = self.node.directory / f"runs-{self.pod['metadata']['name']}"
+        self.runs.mkdir()
+        config = self.node.container(self.image, "sh", "-c", "echo run >>/runs/log; exit 9")
+        config["mounts"] = [{"container_path": "/runs", "host_path": str(self.runs)}]
+        self.container = self.node.create(self.pod_id, config, self.pod)
+
+    def act(self) -> None:
+        self.node.start(self.container)
+
+    def retry(self) -> None:
+        if self.node.state_of(self.container) == "CONTAINER_CREATED":
+            self.node.start(self.container)
+        status = self.node.wait_exit(self.container)
+        assert (status.exit_code, (self.runs / "log").read_text()) == (9, "run\n")
+        assert status.created_at < status.started_at < status.finished_at
+
+
+class RunPodSandboxWithUserNamespace(RunPodSandbox):
+    """The namespaces are made by a helper process, and layers are id-mapped."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__(faults)
+        mapping = {"host_id": 200000, "container_id": 0, "length": 65536}
+        options = {"pid": CONTAINER, "userns_options": {"mode": POD, "uids": [mapping], "gids": [mapping]}}
+        self.pod["linux"]["security_context"] = {"namespace_options": options}
+        self.sleeper["linux"] = {"security_context": {"namespace_options": options}}
+
+
+class CreateContainerWithVolumes(CreateContainer):
+    """An image as a volume, and a host directory that is not there yet."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__(faults)
+        self.sleeper["mounts"] = [
+            {"container_path": "/image", "image": {"image": self.image}, "readonly": True},
+            {"container_path": "/host", "host_path": str(self.node.directory / "made" / self.pod["metadata"]["name"])},
+        ]
+
+    def check_works(self, container_id: str) -> None:
+        super().check_works(container_id)
+        assert self.node.exec(container_id, "cat", "/image/etc/second-layer").stdout == b"yes\n"
+
+
+class PullImage(_Scenario):
+    """A new image each time, of two layers; the worker process dies with the daemon."""
+
+    def prepare(self) -> None:
+        name = self.pod["metadata"]["name"]
+        self.secret = os.urandom(16).hex().encode()
+        files = {f"data/{n}": os.urandom(4096) for n in range(20)}
+        self.pulled = Image({**busybox_files(), "etc/name": name.encode()}, {**files, "data/secret": self.secret})
+        assert self.node.registry is not None
+        self.reference = self.node.registry.push(f"faults/{name}", self.pulled)
+        self.pod_id = ""
+
+    def act(self) -> None:
+        self.node.pull(self.reference)
+
+    def retry(self) -> None:
+        assert self.node.pull(self.reference)
+        images = self.node.cri.call("ListImages").images
+        assert [i.id for i in images if self.reference in i.repo_tags] == [self.pulled.id]
+        pod_id = self.node.run_pod(self.pod)
+        config = self.node.container(self.reference, "sleep", "1000000")
+        container = self.node.run(pod_id, config, self.pod)
+        assert self.node.exec(container, "cat", "/data/secret").stdout == self.secret
+
+    def clean_up(self) -> None:
+        super().clean_up()
+        self.node.cri.call("RemoveImage", image={"image": self.reference})
+        assert self.node.cri.call("ImageStatus", image={"image": self.reference}).image.id == ""
+
+
+class RemoveImage(PullImage):
+    def prepare(self) -> None:
+        super().prepare()
+        self.node.pull(self.reference)
+
+    def act(self) -> None:
+        self.node.cri.call("RemoveImage", image={"image": self.reference})
+
+    def retry(self) -> None:
+        self.act()
+
+
 SCENARIOS = [
     RunPodSandbox,
     CreateContainer,
@@ -158,4 +250,9 @@ SCENARIOS = [
     RemoveContainer,
     StopPodSandbox,
     RemovePodSandbox,
+    PullImage,
+    RemoveImage,
+    StartOfAShortContainer,
+    RunPodSandboxWithUserNamespace,
+    CreateContainerWithVolumes,
 ]

@@ -24,7 +24,6 @@ from cricket.images.snapshots import Snapshots
 from cricket.types.image import Image
 
 _MANIFEST_MAX = 8 << 20
-_FRESH = 60.0
 
 
 class Collected(msgspec.Struct, frozen=True):
@@ -47,14 +46,19 @@ class Collector:
         # Manifests never change: (what is needed of them always, their layers) by digest.
         self._children: dict[str, tuple[list[str], list[str]]] = {}
 
-    def collect(self, *, partial_age: float = 24 * 3600.0) -> Collected:
+    def collect(self, *, min_age: float = 0.0, partial_age: float = 24 * 3600.0) -> Collected:
         """Delete what is not reachable, and partial downloads that nobody resumed for `partial_age` seconds.
 
+        `min_age` (seconds) spares younger blobs and layers: an interrupted pull that is tried again finds them.
         Blocks: on a pull that is just adding to its lease, and while trees are deleted. Idempotent.
         """
         with gc_lock(self._root, exclusive=True):
             live = leased(self._root)
             blobs, layers = self._dead(live)
+            if min_age:
+                before = time.time() - min_age
+                blobs = [d for d in blobs if _older(self._content.path(d), before)]
+                layers = [c for c in layers if _older(self._snapshots.layers.path(c), before)]
             freed = sum(self._content.size(d) for d in blobs) + sum(self._size(c) for c in layers)
             for digest in blobs:
                 self._content.delete(digest)
@@ -150,8 +154,7 @@ class Collector:
         with write_errors(staging):
             for name in os.listdir(staging):
                 path = os.path.join(staging, name)
-                # Its maker may not have locked it yet.
-                if _unused(path, _FRESH):
+                if _unused(path):
                     self._snapshots.layers.discard(path, purge=False)
 
 
@@ -159,7 +162,14 @@ def _manifests_of(image: Image) -> list[str]:
     return [image.manifest_digest, *(name.partition("@")[2] for name in image.digests)]
 
 
-def _unused(path: str, age: float) -> bool:
+def _older(path: str, moment: float) -> bool:
+    try:
+        return os.stat(path).st_mtime < moment
+    except FileNotFoundError:
+        return True
+
+
+def _unused(path: str, age: float = 0.0) -> bool:
     """Whether no process has the file or directory locked, and nothing touched it for `age` seconds."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -29,6 +29,7 @@ from cricket.errors import DataLoss, FailedPrecondition, Internal, NotFound, map
 from cricket.images.content import write_errors
 from cricket.images.layers import ApplyResult
 from cricket.images.layers.adopt import adopt_implied
+from cricket.images.leases import gc_lock
 from cricket.images.reference import parse_digest
 from cricket.kernel import confined, libc
 from cricket.kernel.effects import effect
@@ -213,7 +214,8 @@ class NewLayer:
         self._store, self._record = store, record
         self._dir = os.path.join(store.staging, f"{parse_digest(record.chain_id)[1]}.{uuid.uuid4().hex[:12]}")
         self.path = os.path.join(self._dir, "fs")
-        with write_errors(self._dir):
+        # The collector takes what is not locked: it must not see the directory before.
+        with write_errors(self._dir), gc_lock(store.root, exclusive=False):
             os.mkdir(self._dir, 0o700)
             self._lock = os.open(self._dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(self._lock, fcntl.LOCK_EX)

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from cricket.errors import Aborted
 from cricket.images.content import write_errors
+from cricket.kernel.effects import effect
 
 
 class Lease:
@@ -37,6 +38,8 @@ class Lease:
                 raise Aborted("the lease of this operation has ended", where=lease_id) from e
             # No wait: the collector, the only one to lock it otherwise, holds gc.lock while it does.
             fcntl.flock(self._fd, fcntl.LOCK_SH)
+        if not lease_id:
+            effect("lease made")
 
     def add(self, digests: Iterable[str]) -> None:
         """Protect blobs (by digest) and layers (by chain id), also ones that are not here yet."""
@@ -57,6 +60,7 @@ class Lease:
                 pass
         os.close(self._fd)
         self._fd = -1
+        effect("lease released")
 
     def __enter__(self) -> Lease:
         return self
