@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from cricket.bench.image import build
 from cricket.cli.client import Client
-from scripts.oci_image import build
 
 IMAGE = "localhost/demo/busybox:1"
 BRIDGE = "cricket-demo"
@@ -141,7 +141,7 @@ def wait_for_log(path: str, text: str) -> None:
 def demonstrate(endpoint: str, base: str, hops: Hops) -> None:
     """Everything that a reader sees while the daemon runs."""
     say("An image, made here from Debian's busybox-static")
-    build(f"{base}/image", IMAGE)
+    build(f"{base}/image", [IMAGE])
     with hops.hop("load image (digest, unpack)"):
         subprocess.run([CRICKET, "-r", endpoint, "load", f"{base}/image"], check=True, stdout=subprocess.DEVNULL)
     show(endpoint, "images")

@@ -24,7 +24,7 @@ def main(results: Path, seconds: int) -> int:
     for boot in range(1, BOOTS + 1):
         status, junit = results / f"status.{boot}", results / f"junit.{boot}.xml"
         if not status.exists() or not junit.exists():
-            print(f"boot {boot}: the tests have not run to their end; see {results}/console.log")
+            print(f"boot {boot}: the tests have not run to their end; see console.{boot}.log")
             complete = False
             continue
         numbers = count(junit)

@@ -19,7 +19,7 @@ rm -rf /var/lib/apt/lists/*
 echo cricket-vm > /etc/hostname
 echo '127.0.0.1 localhost cricket-vm' > /etc/hosts
 : > /etc/resolv.conf
-echo '/dev/vda / ext4 errors=remount-ro 0 1' > /etc/fstab
+echo 'LABEL=root / ext4 errors=remount-ro 0 1' > /etc/fstab
 passwd -d root
 mkdir -p /var/log/journal
 cp "$here"/*.service /etc/systemd/system/

@@ -50,6 +50,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "config check": "Say what is wrong with the configuration",
         "config show": "Print the configuration in force",
         "config registries": "Explain where pulls of a name go",
+        "bench node": "Measure pod starts, CPU and memory, also against other runtimes",
         "network init": "Write a network configuration for a node that has none",
     },
 }

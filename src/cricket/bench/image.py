@@ -10,13 +10,14 @@ import os
 import platform
 import subprocess
 import tarfile
+from collections.abc import Sequence
 
 BUSYBOX = "/bin/busybox"
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def build(layout: str, name: str) -> None:
-    """Write an OCI layout (image-spec image-layout.md) to the directory `layout`, its image named `name`."""
+def build(layout: str, names: Sequence[str]) -> None:
+    """Write an OCI layout (image-spec image-layout.md) to the directory `layout`, its image under each of `names`."""
     blobs = os.path.join(layout, "blobs", "sha256")
     os.makedirs(blobs)
 
@@ -31,7 +32,7 @@ def build(layout: str, name: str) -> None:
     config = {
         "architecture": _ARCH.get(machine, machine),
         "os": "linux",
-        "config": {"Cmd": ["sh"], "Env": ["PATH=/bin:/sbin"]},
+        "config": {"Cmd": ["sleep", "1000000"], "Env": ["PATH=/bin:/sbin"]},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(tar).hexdigest()]},
     }
     manifest = {
@@ -41,9 +42,12 @@ def build(layout: str, name: str) -> None:
         "layers": [put(gzip.compress(tar, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")],
     }
     entry = put(_json(manifest), "application/vnd.oci.image.manifest.v1+json")
-    entry["annotations"] = {"org.opencontainers.image.ref.name": name}
+    # containerd's import wants the first annotation for a whole name, the specification means the second for a tag.
+    entries = [
+        {**entry, "annotations": {"io.containerd.image.name": n, "org.opencontainers.image.ref.name": n}} for n in names
+    ]
     for file, content in (
-        ("index.json", {"schemaVersion": 2, "manifests": [entry]}),
+        ("index.json", {"schemaVersion": 2, "manifests": entries}),
         ("oci-layout", {"imageLayoutVersion": "1.0.0"}),
     ):
         with open(os.path.join(layout, file), "wb") as f:
