@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from cricket.kernel import cgroup_kill, cgroup_read, cgroups, mounts
 from cricket.kernel.effects import effect
@@ -23,8 +24,21 @@ async def release(e: Parts, container: Container) -> None:
         await kill_cgroup(e, container)
         await asyncio.to_thread(cgroups.remove, e.cgroups, container.cgroup)
         effect("remove cgroup")
-    mounts.unmount_below(e.layout.bundle(container.id))
+    unmount(e, container.id)
     effect("unmount bundle")
+
+
+def unmount(e: Parts, container_id: str) -> None:
+    """Unmount the root file system, volumes and id-mapped layers, by their names: no search in the mount table."""
+    bundle = e.layout.bundle(container_id)
+    mounts.unmount(e.layout.rootfs(container_id))
+    for directory in (f"{bundle}/volumes", f"{bundle}/lowers"):
+        try:
+            names = os.listdir(directory)
+        except FileNotFoundError:
+            continue
+        for name in names:
+            mounts.unmount(f"{directory}/{name}")
 
 
 def oom_killed(e: Parts, container: Container) -> bool:

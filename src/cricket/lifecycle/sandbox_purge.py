@@ -37,7 +37,8 @@ async def purge(e: Parts, sandbox_id: str) -> None:
         await e.nri.remove_sandbox(box)
     for container in e.store.members(sandbox_id):
         await container_purge.purge(e, container.id)
-    await release(e, box)
+    if not box.released:
+        await release(e, box)
     directory = e.layout.sandbox(sandbox_id)
     mounts.unmount_below(directory)
     await asyncio.to_thread(remove_tree, directory)

@@ -32,7 +32,7 @@ async def _stop(e: Parts, sandbox_id: str) -> None:
         if e.nri.active:
             await e.nri.stop_sandbox(box)
         await sandbox_purge.release(e, box)
-        e.store.put(box.fire(SandboxEvent.STOPPED, init_pid=0))
+        e.store.put(box.fire(SandboxEvent.STOPPED, init_pid=0, released=True))
     e.events.publish(sandbox_id, sandbox_id, EventType.STOPPED)
 
 

@@ -105,7 +105,8 @@ class Sandbox(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `created_at` is in Unix nanoseconds; `ips` are textual addresses, the primary first; `netns` is the pin's path or ""
     for the host's network; `boot_id` is the kernel boot in which it ran; `init_pid` is 0 when it needs no init;
-    `handler` is what the request said, `runtime` the handler that this meant when the sandbox was made.
+    `handler` is what the request said, `runtime` the handler that this meant when the sandbox was made; `released`
+    says that a stop has given back network, namespaces and init, so that a removal need not.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Sandbox(msgspec.Struct, frozen=True, omit_defaults=True):
     init_pid: int = 0
     resources: Resources | None = None
     overhead: Resources | None = None
+    released: bool = False
 
     def fire(self, event: SandboxEvent, **changes: object) -> Sandbox:
         """The record after `event`; raises FailedPrecondition and changes nothing when the table forbids it."""
