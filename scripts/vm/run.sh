@@ -43,10 +43,11 @@ fi
 
 began=$(date +%s)
 for boot in 1 2; do
+    # The port is written to standard output, which cat makes a pipe whatever it is.
     status=0
     timeout --foreground --kill-after=10 "$limit" "${qemu[@]}" -serial "file:$results/console.$boot.log" \
-        -chardev stdio,id=tests,signal=on -device virtserialport,chardev=tests,name=cricket.tests \
-        -append "$words cricket.tests CRICKET_VM_TESTS=${CRICKET_VM_TESTS:-}" < /dev/null || status=$?
+        -chardev file,id=tests,path=/dev/stdout -device virtserialport,chardev=tests,name=cricket.tests \
+        -append "$words cricket.tests CRICKET_VM_TESTS=${CRICKET_VM_TESTS:-}" | cat || status=$?
     [ $status -eq 0 ] || echo "boot $boot: qemu ended with status $status (124: over the limit of $limit s)" >&2
     tar -C $results -xf $vm/results.disk 2>/dev/null || echo "boot $boot: the guest has left no results" >&2
 done
