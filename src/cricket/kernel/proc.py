@@ -54,6 +54,30 @@ def alive(processes: Iterable[tuple[int, int]]) -> list[bool]:
     return [is_alive(pid, started) for pid, started in processes]
 
 
+def descendants(pid: int) -> list[int]:
+    """The children of a process, their children and so on, nearest first; empty when it is gone.
+
+    Who has lost its parent is its child no more, and who forks meanwhile may be missed.
+    """
+    found: list[int] = []
+    asked = [pid]
+    while asked:
+        asked = [child for parent in asked for child in _children(parent)]
+        found += asked
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """Children of all threads, as the kernel lists them (CONFIG_PROC_CHILDREN)."""
+    try:
+        threads = os.listdir(f"{PROC}/{pid}/task")
+    except OSError:
+        return []
+    return [
+        int(child) for thread in threads for child in (_read(f"{PROC}/{pid}/task/{thread}/children") or b"").split()
+    ]
+
+
 def status(pid: int) -> Mapping[str, str]:
     """The fields of /proc/<pid>/status by name ("VmRSS": "123 kB"); empty when there is no such process."""
     data = _read(f"{PROC}/{pid}/status")

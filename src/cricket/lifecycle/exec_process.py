@@ -12,6 +12,7 @@ import termios
 import tty
 
 from cricket.kernel.files import remove_file
+from cricket.kernel.proc import descendants
 from cricket.kernel.process import Child
 from cricket.types.streams import STDERR, STDOUT
 
@@ -136,7 +137,7 @@ class ExecProcess:
         return await asyncio.shield(self._exit)
 
     async def kill(self) -> None:
-        """SIGKILL to the command with its process group; the runtime reaps it and exits.
+        """SIGKILL to the command, its process group and its descendants; the runtime reaps it and exits.
 
         Killing the runtime, too, would leave a zombie that only the container's first process could reap, which most
         do not do. So that comes last, when the command had not even been started or the runtime hangs.
@@ -144,10 +145,13 @@ class ExecProcess:
         with contextlib.suppress(OSError, ValueError):
             with open(self._pid_file, encoding="ascii") as f:
                 pid = int(f.read())
+            # runc makes the command a group leader, crun does not: its children have to be looked up.
+            children = descendants(pid)
             if os.getpgid(pid) == pid:
                 os.killpg(pid, signal.SIGKILL)
-            else:
-                os.kill(pid, signal.SIGKILL)
+            for each in (pid, *children):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
             await asyncio.wait((self._exit,), timeout=_REAP)
         self._child.kill()
 

@@ -54,3 +54,21 @@ def test_descriptors_and_sockets_are_counted() -> None:
     with socket.socket(), open("/dev/null"):
         more_files, more_sockets = proc.count_fds([os.getpid()])
     assert (more_files - files, more_sockets - sockets) == (2, 1)
+
+
+def test_descendants_are_found_over_generations() -> None:
+    read_end, write_end = os.pipe()
+    script = "(sleep 60 & echo $!; wait) & echo $!; wait"
+    actions = [(os.POSIX_SPAWN_DUP2, write_end, 1)]
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", script], dict(os.environ), file_actions=actions)
+    os.close(write_end)
+    with os.fdopen(read_end) as out:
+        told = {int(out.readline()), int(out.readline())}
+        found = proc.descendants(pid)
+        try:
+            assert set(found) == told
+            assert proc.descendants(1 << 30) == []
+        finally:
+            for each in (*found, pid):
+                os.kill(each, 9)
+            os.waitpid(pid, 0)
