@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepares a machine that is there for testing. On a user's machine `cricket info` says what is missing instead.
+# Prepares a machine that is there for testing. On a user's machine `cricket status --verbose` says what is missing.
 #
 # crun before 1.9 refuses hybrid cgroups in which a controller sits in the v2 hierarchy. Where hugetlb is the only one,
 # mounting its v1 hierarchy moves it.
