@@ -73,11 +73,10 @@ def _open_file(path: str) -> io.FileIO:
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise NotFound("there is no such checkpoint archive", where=path) from None
-    file = io.FileIO(fd, "rb")
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        file.close()
+        os.close(fd)
         raise InvalidArgument("a checkpoint archive is a regular file", where=path)
-    return file
+    return io.FileIO(fd, "rb")
 
 
 class DirectoryArchive:

@@ -118,7 +118,6 @@ def _unpack(e: Parts, container: Container, restored: Restored) -> None:
     if image is None:
         raise NotFound("the image of the checkpoint was removed meanwhile", where=container.image_id)
     e.snapshots.prepare(container.id, image.chain_id)
-    effect("prepare snapshot")
     lowers = e.snapshots.lowers(image.chain_id)
     with contextlib.ExitStack() as stack:
         diff = stack.enter_context(open(found.diff, "rb", buffering=0)) if found.diff else None

@@ -6,9 +6,7 @@ CRIU's images/utsns.proto; runc's man page runc-restore(8) for the annotation.
 
 from __future__ import annotations
 
-import glob
 import os
-import platform
 import shutil
 from typing import NoReturn
 
@@ -70,7 +68,7 @@ async def _kernel_problem() -> str:
     number = version.stdout.decode("utf-8", "replace").partition("Version:")[2].split("\n")[0].strip() or "?"
     errors = [line for line in (check.stdout + check.stderr).decode("utf-8", "replace").splitlines() if "Error" in line]
     why = _plain(errors[0]) if errors else f"criu check exits with {check.code}"
-    return f"CRIU {number} ({path}) does not work on Linux {platform.release()}: {why}"
+    return f"CRIU {number} ({path}) does not work on Linux {os.uname().release}: {why}"
 
 
 def write_config(path: str, uts: str) -> None:
@@ -99,7 +97,7 @@ def set_hostname(images: str, hostname: str) -> bool:
 
     Needed because CRIU writes the name into the UTS namespace that it joins. Raises DataLoss, Internal.
     """
-    found = glob.glob(os.path.join(glob.escape(images), "utsns-*.img"))
+    found = [os.path.join(images, name) for name in os.listdir(images) if name.startswith("utsns-")]
     if len(found) != 1 or not 0 < len(hostname.encode()) <= 64:
         return False
     what = "CRIU's image of the UTS namespace cannot be read"
