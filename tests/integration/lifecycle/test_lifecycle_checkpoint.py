@@ -396,6 +396,17 @@ def test_a_daemon_that_dies_meanwhile(pods: Node, busybox_ref: str, tmp_path: Pa
     assert left(pods) == [] and not (tmp_path / "c.tar").exists()
 
 
+def test_stopping_does_not_wait_for_a_checkpoint(pods: Node, busybox_ref: str, tmp_path: Path, hanging: Path) -> None:
+    _, container = counter(pods, busybox_ref)
+    pending = pods.cri.start("CheckpointContainer", container_id=container, location=str(tmp_path / "c.tar"))
+    until(lambda: frozen(container), "the container is not frozen")
+    pods.cri.call("StopContainer", container_id=container, timeout=0)
+    assert pods.status(container).exit_code == 137
+    hanging.touch()
+    assert pending.exception(timeout=30) is not None
+    assert left(pods) == [] and not (tmp_path / "c.tar").exists()
+
+
 def frozen(container: str) -> bool:
     """Whether the freezer has stopped it (cgroup v1 or v2)."""
     base = Path("/sys/fs/cgroup")
