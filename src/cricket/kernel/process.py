@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from cricket.errors import DeadlineExceeded, Internal, map_errors
+from cricket.errors import DeadlineExceeded, Internal, ResourceExhausted
 
+_REAP = 10.0  # seconds that a killed process has to end; one that hangs in the kernel is left to its fate
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _SPAWN_SIGNALS = [signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD]
 
 
@@ -32,8 +35,15 @@ class Child:
     """A child process with its pidfd. `wait()` may be awaited by several tasks."""
 
     def __init__(self, pid: int) -> None:
+        """Takes over the child `pid`. Raises OSError when there is no descriptor for it; then the child is dead."""
         self.pid = pid
-        self._pidfd = os.pidfd_open(pid)
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except OSError:
+            # Nobody could wait for it or stop it: better no process than one that is nobody's.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(self._pidfd, self._reap)
 
@@ -74,36 +84,45 @@ def spawn(
     """Start `argv` (argv[0] is looked up in PATH). `fds` maps the child's descriptor numbers to ours.
 
     Descriptors 0 to 2 default to /dev/null (stderr included). Every other descriptor of ours must be close-on-exec,
-    which is Python's default. Raises Internal when the program cannot be started.
+    which is Python's default. Raises Internal when the program cannot be started, ResourceExhausted when there are too
+    many files or processes.
     """
     fds = dict(fds or {})
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
     # A source that is also the target of another action must not be overwritten before it is copied: move those up.
     high: dict[int, int] = {}
-    try:
+    with _starting(argv[0]), contextlib.ExitStack() as stack:
         for source in set(fds.values()):
             if source in fds and fds[source] != source:
                 high[source] = os.dup(source)
+                stack.callback(os.close, high[source])
         for number in (0, 1, 2):
             if number not in fds:
                 flags = os.O_RDONLY if number == 0 else os.O_WRONLY
                 actions.append((os.POSIX_SPAWN_OPEN, number, "/dev/null", flags, 0))
         for number, source in fds.items():
             actions.append((os.POSIX_SPAWN_DUP2, high.get(source, source), number))
-        with map_errors(OSError, Internal, f"cannot start {argv[0]}", todo="Is the program installed and in PATH?"):
-            pid = os.posix_spawnp(
-                argv[0],
-                list(argv),
-                dict(env if env is not None else os.environ),
-                file_actions=actions,
-                setsigmask=[],
-                setsigdef=_SPAWN_SIGNALS,
-                setsid=setsid,
-            )
-    finally:
-        for fd in high.values():
-            os.close(fd)
-    return Child(pid)
+        pid = os.posix_spawnp(
+            argv[0],
+            list(argv),
+            dict(env if env is not None else os.environ),
+            file_actions=actions,
+            setsigmask=[],
+            setsigdef=_SPAWN_SIGNALS,
+            setsid=setsid,
+        )
+        return Child(pid)
+
+
+@contextlib.contextmanager
+def _starting(program: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        if e.errno in _EXHAUSTED:
+            todo = "The daemon, or the node, has no file descriptors, processes or memory left"
+            raise ResourceExhausted(f"cannot start {program}", todo=todo) from e
+        raise Internal(f"cannot start {program}", todo="Is the program installed and in PATH?") from e
 
 
 class _Pump:
@@ -175,18 +194,17 @@ async def run(
 
     After the exit the pipes are read for `drain` more seconds, as a grandchild may hold them open. On `timeout`
     (seconds) or cancellation the process is killed; timeout raises DeadlineExceeded. A non-zero exit is no error here.
+    Raises as `spawn` does.
     """
     pipes: list[int] = []
     try:
-        out_r, out_w = os.pipe2(os.O_CLOEXEC)
-        pipes += [out_r, out_w]
-        err_r, err_w = os.pipe2(os.O_CLOEXEC)
-        pipes += [err_r, err_w]
+        with _starting(argv[0]):
+            for _ in range(2 if stdin is None else 3):
+                pipes += os.pipe2(os.O_CLOEXEC)
+        out_r, out_w, err_r, err_w, *third = pipes
+        in_r, in_w = third or (-1, -1)
         extra = {1: out_w, 2: err_w, **(fds or {})}
-        in_w = -1
         if stdin is not None:
-            in_r, in_w = os.pipe2(os.O_CLOEXEC)
-            pipes += [in_r, in_w]
             extra[0] = in_r
         child = spawn(argv, env=env, fds=extra)
     except BaseException:
@@ -205,7 +223,7 @@ async def run(
     finally:
         if child.running:
             child.kill()
-            await child.wait()
+            await asyncio.wait((asyncio.ensure_future(child.wait()),), timeout=_REAP)
         if feeder is not None:
             feeder.cancel()
             await asyncio.wait([feeder])
