@@ -2,8 +2,8 @@
 
 Every effect that outlives the process (a record written, a mount, a namespace, a plugin or runtime run) is followed by
 `effect(name)`. With CRICKET_EFFECTS=DIR in the environment each is written to DIR/log, and counted down in DIR/left,
-which the test writes: at 1 the daemon dies by SIGKILL, at 0 (or without the file) nothing is counted. The daemon's
-workers share count and fate with it, as they would when a node fails.
+which the test writes: at 1 the daemon dies by SIGKILL, at 0 (or without the file) nothing is counted; "-1 NAME" is the
+next effect of that name. The daemon's workers share count and fate with it, as they would when a node fails.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ def _count(name: str) -> None:
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        left = int(os.pread(fd, 20, 0))
+        number, _, awaited = os.pread(fd, 200, 0).decode().partition(" ")
+        left = int(number)
         if left == 0:
             return
         with open(f"{_directory}/log", "a") as log:
             log.write(f"{name}\n")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, b"%d" % (left - 1), 0)
-        if left == 1:
+        if not awaited:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, b"%d" % (left - 1), 0)
+        if name == awaited or (left == 1 and not awaited):
             # Under the lock, so that no other process of ours goes on.
             os.kill(int(os.environ[_DAEMON]), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)

@@ -9,11 +9,12 @@ import msgspec
 
 from cricket.config.model import Config
 from cricket.config.model import Handler as HandlerConfig
-from cricket.errors import FailedPrecondition, InvalidArgument
+from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
 from cricket.kernel.cgroup_paths import default_driver
+from cricket.oci import probe_cache
 from cricket.oci.inputs import HandlerSettings, RuntimeFeatures
 from cricket.oci.runtime import Runtime
-from cricket.oci.runtime_probe import probe
+from cricket.oci.runtime_probe import probe, sweep
 from cricket.types.node import CgroupDriver, HandlerInfo
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,13 @@ class Handlers:
     async def _probe(self, name: str, config: HandlerConfig) -> Handler:
         root = config.root or f"{self.config.state}/runtime/{name}"
         runtime = Runtime(name, config.path or name, root, systemd_cgroup=self.cgroup_driver is CgroupDriver.SYSTEMD)
-        found = await probe(runtime, f"{self.config.state}/probe/{name}", f"{self.config.root}/probe/{name}")
+        places = (f"{self.config.state}/probe/{name}", f"{self.config.root}/probe/{name}")
+        remembered = f"{self.config.state}/probe/{name}.json"
+        await _sweep(runtime, places)
+        found = probe_cache.load(remembered, runtime, *places)
+        if found is None:
+            found = await probe(runtime, *places)
+            probe_cache.save(remembered, runtime, found, *places)
         return Handler(name, runtime, found.features, config, problem="" if found.usable else found.reason)
 
     def _choose_default(self) -> str:
@@ -114,6 +121,13 @@ class Handlers:
         if default is not None and not default.problem:
             infos.insert(0, _info("", default))
         return tuple(infos)
+
+
+async def _sweep(runtime: Runtime, places: tuple[str, str]) -> None:
+    try:
+        await sweep(runtime, *places)
+    except CricketError as error:
+        log.warning("what an interrupted probe of %s has left cannot be removed: %s", runtime.name, error)
 
 
 def _info(name: str, handler: Handler) -> HandlerInfo:

@@ -22,10 +22,11 @@ from cricket.oci.messages import last_message
 from cricket.oci.runtime import Runtime
 
 _TIMEOUT = 30.0
+_PREFIX = "probe-"
 # The newest version that we write; runtimes without a `features` verb are old and get 1.0.2, which all of them take.
 _NEWEST, _SAFE = (1, 2, 0), "1.0.2"
 _MAPPED_ID = 1 << 20
-_HYBRID = "/sys/fs/cgroup/unified/cgroup.controllers"
+HYBRID = "/sys/fs/cgroup/unified/cgroup.controllers"
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -79,6 +80,22 @@ async def probe(runtime: Runtime, scratch: str, volumes: str = "") -> Probe:
     )
 
 
+async def sweep(runtime: Runtime, *places: str) -> None:
+    """Remove what a probe has left that died with its daemon. Idempotent; raises CricketErrors."""
+    for name in _left(runtime.root):
+        await runtime.delete(name, force=True)
+    for place in places:
+        for name in _left(place):
+            remove_tree(os.path.join(place, name))
+
+
+def _left(directory: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(directory) if name.startswith(_PREFIX)]
+    except OSError:
+        return []
+
+
 async def declared_features(runtime: Runtime) -> RuntimeFeatures:
     """What the runtime says of itself, by `--version` and `features` (where it has that). Raises CricketErrors."""
     version, features = await asyncio.gather(
@@ -116,8 +133,8 @@ def _oci_version(newest: str) -> str:
 
 async def _trial(runtime: Runtime, scratch: str, oci_version: str, *, volume: str = "", userns: bool = False) -> _Trial:
     """Create and delete one container; with `volume` look at its mounts. Raises Internal with the runtime's words."""
-    bundle = tempfile.mkdtemp(prefix="probe-", dir=scratch)
-    source = tempfile.mkdtemp(prefix="probe-", dir=volume) if volume else ""
+    bundle = tempfile.mkdtemp(prefix=_PREFIX, dir=scratch)
+    source = tempfile.mkdtemp(prefix=_PREFIX, dir=volume) if volume else ""
     container_id = os.path.basename(bundle)
     try:
         _write_bundle(bundle, _spec(container_id, oci_version, runtime, source, userns))
@@ -210,7 +227,7 @@ def _spec(container_id: str, oci_version: str, runtime: Runtime, source: str, us
 
 def _hybrid_advice() -> str:
     """crun refuses hosts where cgroup v1 and v2 both have controllers; say which ones to move."""
-    controllers = _read(_HYBRID).decode().split()
+    controllers = _read(HYBRID).decode().split()
     if not controllers:
         return ""
     commands = "; ".join(
