@@ -153,8 +153,9 @@ class Daemon:
         self._sweep = Sweep(images, config.images)
         self._sweep.start()
         stack.push_async_callback(self._sweep.stop)
-        await self._serve(stack, engine, CheckedStreams(parts, streaming))
         self._parts, self._handlers, self._stats_reader, self._pulls = parts, handlers, stats, pulls
+        self._images, self._streams = images, streaming
+        await self._serve(stack, engine, CheckedStreams(parts, streaming))
         self._report()
 
     def _network(self) -> Network:
@@ -211,6 +212,7 @@ class Daemon:
             self.config.socket,
             mode=self.config.socket_mode,
             gid=_group(self.config.socket_group),
+            request_limit=self.config.limits.request_size,
             side=SideService(archives=Archives(engine.images), pulls=Pulls(engine.images), daemon=self),
         )
         await server.start()
@@ -244,7 +246,9 @@ class Daemon:
     def _reload(self) -> ReloadReport:
         """Take over what can be changed while running."""
         change = plan(self.config, load(self._path, overrides=self._overrides).config)
-        self.config = self._parts.config = self._handlers.config = change.config
+        self._images.pin(change.config.images.pinned)  # first, as it may be refused
+        self.config = self._handlers.config = change.config
+        self._parts.reconfigure(change.config)
         network = change.config.network
         self._parts.network.reconfigure(
             network.conf_dirs,
@@ -253,6 +257,8 @@ class Daemon:
             conf_template=network.conf_template,
             plugin_timeout=network.plugin_timeout,
         )
+        streaming = change.config.streaming
+        self._streams.reconfigure(idle_timeout=streaming.idle_timeout, creation_timeout=streaming.creation_timeout)
         self._pulls.reload(change.config.images)
         self._sweep.config = change.config.images
         self._stats_reader.period = change.config.stats.collect_period

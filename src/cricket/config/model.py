@@ -26,20 +26,18 @@ class Log(msgspec.Struct, frozen=True):
 class Handler(msgspec.Struct, frozen=True):
     """An OCI runtime that pods choose by RuntimeClass. `crun` and `runc` are built in; others name a path."""
 
-    path: Annotated[str, live("The runtime's binary; a name without a slash is looked up in PATH.")] = ""
-    type: Annotated[str, live("How the runtime is driven: `oci` is a command like runc.", choices=("oci",))] = "oci"
+    path: Annotated[str, Key("The runtime's binary; a name without a slash is looked up in PATH.")] = ""
     root: Annotated[str, Key("The runtime's state directory; empty means `<state>/runtime/<name>`.", absolute=True)] = (
         ""
     )
-    snapshotter: Annotated[str, Key("Who makes root file systems.", choices=("overlay",))] = "overlay"
     privileged_without_host_devices: Annotated[
-        bool, live("Privileged containers get all capabilities, but not the host's devices.")
+        bool, Key("Privileged containers get all capabilities, but not the host's devices.")
     ] = False
     allowed_annotations: Annotated[
-        tuple[str, ...], live("Pod annotations (globs) that are copied to the runtime's spec.")
+        tuple[str, ...], Key("Pod annotations (globs) that are copied to the runtime's spec.")
     ] = ()
     container_annotations: Annotated[
-        tuple[str, ...], live("Container annotations (globs) that are copied to the runtime's spec.")
+        tuple[str, ...], Key("Container annotations (globs) that are copied to the runtime's spec.")
     ] = ()
 
 
@@ -55,9 +53,6 @@ class Monitor(msgspec.Struct, frozen=True):
     log_size_max: Annotated[
         int, live("Bytes after which conmon truncates a container's log; -1: never, the kubelet rotates.", low=-1)
     ] = -1
-    cgroup: Annotated[
-        str, live("Where monitors run: `pod` (in the pod's cgroup), a cgroup path or slice, empty: beside the daemon.")
-    ] = ""
 
 
 class Images(msgspec.Struct, frozen=True):
@@ -73,7 +68,8 @@ class Images(msgspec.Struct, frozen=True):
         Key("Keep compressed layers beside the unpacked ones: for save, repair, and recovery after power loss."),
     ] = True
     pinned: Annotated[
-        tuple[str, ...], live("Images (references or globs) that the kubelet's garbage collection must leave alone.")
+        tuple[str, ...],
+        live("Images (references, or globs like `registry.k8s.io/pause:*`) that the kubelet must not collect."),
     ] = ()
     docker_configs: Annotated[
         tuple[str, ...],
@@ -266,7 +262,7 @@ class Config(msgspec.Struct, frozen=True):
         ),
     ] = "auto"
     default_handler: Annotated[
-        str, live("The handler of pods that name none; `auto`: crun when this host can run it, else runc.")
+        str, Key("The handler of pods that name none; `auto`: crun when this host can run it, else runc.")
     ] = "auto"
     log: Log = Log()
     handlers: dict[str, Handler] = msgspec.field(default_factory=built_in_handlers)

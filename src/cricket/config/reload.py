@@ -28,7 +28,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def plan(old: Config, new: Config) -> Plan:
-    """Compare the configuration in force with the one just read. A handler that comes or goes is always applied."""
+    """Compare the configuration in force with the one just read.
+
+    A handler that comes or goes waits for a restart as all of its keys do: what a runtime can do is found out at start.
+    """
     before, after = flatten(msgspec.to_builtins(old)), flatten(msgspec.to_builtins(new))
     applied, held, result = [], [], dict(after)
     for key in sorted(before.keys() | after.keys()):
@@ -36,9 +39,12 @@ def plan(old: Config, new: Config) -> Plan:
         if change.old == change.new:
             continue
         entry = entry_of(key)
-        if entry is None or entry.key.live or key not in before or key not in after:
+        if entry is None or entry.key.live:
             applied.append(change)
-        else:
-            held.append(change)
+            continue
+        held.append(change)
+        if key in before:
             result[key] = change.old
+        else:
+            del result[key]
     return Plan(msgspec.convert(nest(result), Config), tuple(applied), tuple(held))

@@ -30,7 +30,6 @@ MAX_CALLS = 2000
 """Calls at a time; what comes after is refused with ResourceExhausted."""
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     # The interceptor refuses larger ones with advice; this is for what it does not see.
     ("grpc.max_send_message_length", MESSAGE_LIMIT + (1 << 10)),
     ("grpc.max_metadata_size", 16 << 10),
@@ -53,11 +52,16 @@ class CriServer:
         *,
         mode: int = 0o660,
         gid: int | None = None,
+        request_limit: int = MESSAGE_LIMIT,
         side: Any = None,
         registry: Registry = REGISTRY,
     ) -> None:
-        """`side` is a `cricket.cri.side.SideService`; `gid` the group of the socket, None to leave it."""
+        """`side` is a `cricket.cri.side.SideService`; `gid` the group of the socket, None to leave it.
+
+        Requests over `request_limit` bytes are refused, and answers over MESSAGE_LIMIT, which is what clients take.
+        """
         self.path, self._mode, self._gid = socket_path, mode, gid
+        self._options = (("grpc.max_receive_message_length", request_limit), *_OPTIONS)
         self.tasks = OwnedTasks()
         self._interceptor = Interceptor(registry, self.tasks, MESSAGE_LIMIT)
         views = Views(engine)
@@ -70,7 +74,7 @@ class CriServer:
     async def start(self) -> None:
         """Listen. Raises AlreadyExists when the socket is served by another process."""
         listening.prepare(self.path)
-        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        server = grpc.aio.server(options=self._options, maximum_concurrent_rpcs=MAX_CALLS)
         handlers = [
             self._interceptor.service(module, name, functools.partial(getattr, servicer))
             for module, name, servicer in self._services

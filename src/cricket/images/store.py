@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fnmatch
 import logging
 import os
 import time
@@ -40,7 +41,7 @@ class _Annotated(msgspec.Struct, frozen=True):
 class ImageStore:
     """All of one root directory. `find` and `list` read memory; what may block on disk is async, or said to block.
 
-    `pinned` are references (any spelling) of images that the kubelet's collector must leave alone.
+    `pinned` are references (any spelling), or globs on whole ones, of images that the kubelet must not collect.
     Raises InvalidArgument for a malformed one, and what opening the index raises.
     """
 
@@ -51,9 +52,19 @@ class ImageStore:
         self.content = ContentStore(self.root)
         self.snapshots = Snapshots(self.root)
         self.index = ImageIndex(os.path.join(self.root, "images.db"))
-        self.pinned = frozenset(str(Reference.parse(name)) for name in pinned)
+        self.pin(pinned)
         self._collector = Collector(self.content, self.snapshots, self.index, keep_blobs=keep_blobs)
         self._collecting = asyncio.Lock()
+
+    def pin(self, names: Iterable[str]) -> None:
+        """Pin these and no others. Raises InvalidArgument for a malformed reference; then nothing has changed."""
+        globs, references = [], set()
+        for name in names:
+            if set(name) & set("*?["):
+                globs.append(name)
+            else:
+                references.add(str(Reference.parse(name)))
+        self._pinned, self._pinned_globs = references, tuple(globs)
 
     def find(self, name: str) -> Image | None:
         """By id (or unique prefix), tag or digest reference; None when missing."""
@@ -65,7 +76,10 @@ class ImageStore:
         return [self._with_pin(image) for image in self.index.list()]
 
     def _with_pin(self, image: Image) -> Image:
-        pinned = not self.pinned.isdisjoint((*image.tags, *image.digests))
+        names = (*image.tags, *image.digests)
+        pinned = not self._pinned.isdisjoint(names) or any(
+            fnmatch.fnmatchcase(name, glob) for glob in self._pinned_globs for name in names
+        )
         return image if pinned == image.pinned else msgspec.structs.replace(image, pinned=pinned)
 
     def lease(self, lease_id: str = "") -> Lease:

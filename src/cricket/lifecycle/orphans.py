@@ -11,13 +11,15 @@ from cricket.errors import CricketError
 from cricket.kernel import mounts
 from cricket.kernel.files import remove_tree
 from cricket.lifecycle.parts import Parts
+from cricket.network.attachment import IFNAME
 
 log = logging.getLogger(__name__)
 
 
 async def sweep(e: Parts) -> None:
-    """Remove directories, snapshots, runtime state and exit files without a record. Never fails."""
+    """Remove attachments, directories, snapshots, runtime state and exit files without a record. Never fails."""
     known = {*e.store.sandboxes, *e.store.containers}
+    await _networks(e)
     for parent in (e.layout.sandboxes(), e.layout.containers()):
         for name in _entries(parent):
             if name not in known:
@@ -32,6 +34,14 @@ async def sweep(e: Parts) -> None:
     for name in _entries(e.layout.exits):
         if name not in known:
             e.exits.forget(name)
+
+
+async def _networks(e: Parts) -> None:
+    """Give back addresses, while the namespaces are still there: without them some plugins leave rules behind."""
+    try:
+        await e.network.gc([(sandbox_id, IFNAME) for sandbox_id in e.store.sandboxes])
+    except CricketError as error:
+        log.error("cannot sweep the networks: %s", error)
 
 
 def _entries(directory: str) -> list[str]:

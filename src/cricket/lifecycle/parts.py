@@ -70,6 +70,12 @@ class Parts:
         self.processes = ProcessWatch()
         self.exits = ExitWatch(layout.exits, self.processes.exit_file)
 
+    def reconfigure(self, config: Config) -> None:
+        """Take over what a reload may change; for what is made from now on."""
+        self.config = config
+        self.monitor.path, self.monitor.log_size_max = config.monitor.path, config.monitor.log_size_max
+        self.hooks.directories, self.cdi.directories = config.hooks.dirs, config.cdi.spec_dirs
+
     def retry_later(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Try a failed clean-up again: after 10 s at first, then ever less often, up to every 5 minutes."""
         delay = min(self._delays.get(key, 5.0) * 2, 300.0)

@@ -58,6 +58,10 @@ class StreamServer:
         self._sessions: set[asyncio.Task[None]] = set()
         self.traffic = Traffic()
 
+    def reconfigure(self, *, idle_timeout: float, creation_timeout: float) -> None:
+        """Take other timeouts, for sessions that begin from now on."""
+        self._idle_timeout, self._creation_timeout = idle_timeout, creation_timeout
+
     async def start(self) -> None:
         """Listen. InvalidArgument for certificates that cannot be used, Unavailable when the address cannot be had."""
         context = self._tls()

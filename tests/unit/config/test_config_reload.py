@@ -21,11 +21,12 @@ def test_live_keys_are_applied_and_others_held_back() -> None:
     assert found.config == replace(Config(), log=Log(level="debug"))
 
 
-def test_a_new_handler_is_applied_whole() -> None:
+def test_a_handler_that_comes_or_goes_waits_for_a_restart() -> None:
     new = replace(Config(), handlers={**Config().handlers, "k": Handler(path="/k", root="/r")})
     found = plan(Config(), new)
-    assert found.config == new
-    assert not found.needs_restart
+    assert found.config == Config()
+    assert not found.applied
+    assert Change("handlers.k.path", None, "/k") in found.needs_restart
     back = plan(new, Config())
-    assert back.config == Config()
-    assert Change("handlers.k.path", "/k", None) in back.applied
+    assert back.config == new
+    assert Change("handlers.k.path", "/k", None) in back.needs_restart

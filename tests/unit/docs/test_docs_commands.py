@@ -25,7 +25,7 @@ def shown(page: Path) -> list[str]:
 
 
 def refused(line: str) -> bool:
-    """Whether a line that begins with `cricket` is none of its commands. What is cut short or has | in it is not run."""
+    """Whether a line that begins with `cricket` is none of its commands, or has options that the command has not."""
     words = shlex.split(line.partition(" | ")[0])[1:]
     if not words or words[0].startswith("-"):
         return False
