@@ -235,8 +235,11 @@ def resize(bundle: str, width: int, height: int) -> None:
 async def reopen_log(bundle: str, log_path: str, *, timeout: float = 10.0) -> None:
     """Have conmon open `log_path` anew; returns when the file is there.
 
-    Raises FailedPrecondition when the monitor is gone, and then creates no file.
+    Raises FailedPrecondition when the monitor or the file's directory is gone, and then creates no file.
     """
+    if not os.path.isdir(os.path.dirname(log_path)):
+        # conmon would end, and take the container's output and exit code with it.
+        raise FailedPrecondition("the directory of the log is gone", where=os.path.dirname(log_path))
     _control(bundle, (_REOPEN, 0, 0))
     deadline = asyncio.get_running_loop().time() + timeout
     # conmon gives no answer; it creates the file when the old one was renamed, and keeps it otherwise.
