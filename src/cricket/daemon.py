@@ -24,6 +24,7 @@ from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
 from cricket.images.pull import PullService
 from cricket.images.store import ImageStore
 from cricket.images.sweep import Sweep
+from cricket.kernel import children
 from cricket.kernel.files import make_dir
 from cricket.kernel.filesystem import capacity
 from cricket.kernel.memory import give_back, tame_allocator
@@ -94,6 +95,7 @@ class Daemon:
         """Start everything, serve, stop everything."""
         self._take_lock()
         self.layout.prepare()
+        await children.adopt(f"{self.config.root}/children.lock")
         # conmon creates a file "oom" in its working directory, which is ours, when a container runs out of memory.
         os.chdir(self.config.state)
         async with contextlib.AsyncExitStack() as stack:
@@ -167,6 +169,7 @@ class Daemon:
             default_network=config.default_network,
             conf_template=config.conf_template,
             plugin_timeout=config.plugin_timeout,
+            builtin_plugins=config.builtin_plugins,
         )
 
     def _stats(self, parts: Parts) -> StatsReader:
@@ -256,6 +259,7 @@ class Daemon:
             default_network=network.default_network,
             conf_template=network.conf_template,
             plugin_timeout=network.plugin_timeout,
+            builtin_plugins=network.builtin_plugins,
         )
         streaming = change.config.streaming
         self._streams.reconfigure(idle_timeout=streaming.idle_timeout, creation_timeout=streaming.creation_timeout)

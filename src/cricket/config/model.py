@@ -110,6 +110,13 @@ class Network(msgspec.Struct, frozen=True):
         ),
     ] = ""
     plugin_timeout: Annotated[float, live("Seconds that one plugin call may take.", low=1)] = 120.0
+    builtin_plugins: Annotated[
+        bool,
+        live(
+            "Standard CNI plugins run inside the daemon where it understands every key of their configuration. Turn it"
+            " off when executables of your own bear their names."
+        ),
+    ] = True
 
 
 class Streaming(msgspec.Struct, frozen=True):

@@ -25,8 +25,8 @@ async def attach(conf: NetworkConf, attachment: Attachment, plugins: Plugins, ca
     the cached intent stays, so that a later teardown or GC tries again. Raises CricketError kinds.
     """
     attachment.check()
-    for plugin_type in conf.plugin_types():
-        plugins.get(plugin_type)  # before any effect: is all of it installed?
+    for absent in plugins.missing(conf):
+        plugins.get(absent)  # before any effect: is all of it installed?
     await asyncio.to_thread(cache.write, cache_dir, conf, attachment, None, durable=False)
     progress = _Progress()
     try:
@@ -51,7 +51,7 @@ async def _chain(conf: NetworkConf, attachment: Attachment, plugins: Plugins, pr
         name = str(plugin["type"])
         net_conf = request(conf, plugin, attachment=attachment, previous=previous)
         progress.called += 1
-        answer = await plugins.get(name).invoke("ADD", net_conf, attachment)
+        answer = await plugins.choose(net_conf).invoke("ADD", net_conf, attachment)
         try:
             previous = result.check(answer, conf.version)
         except CricketError as e:

@@ -29,4 +29,4 @@ async def check_entry(entry: cache.Entry, netns: str, plugins: Plugins) -> None:
     previous = result.check(entry.result, conf.version)
     for plugin in conf.plugins:
         net_conf = request(conf, plugin, attachment=attachment, previous=previous)
-        await plugins.get(str(plugin["type"])).invoke("CHECK", net_conf, attachment)
+        await plugins.choose(net_conf).invoke("CHECK", net_conf, attachment)

@@ -35,7 +35,7 @@ async def detach(
     if entries or fallback is None:
         return
     # Nothing says that it was ever attached: only when the cache was lost is there something to undo.
-    absent = plugins.missing(fallback.plugin_types())
+    absent = plugins.missing(fallback)
     if absent:
         log.warning("network %s: no DEL of %s, as %s is missing", fallback.name, container_id, ", ".join(absent))
         return
@@ -82,7 +82,7 @@ async def detach_with(
     for plugin in reversed(conf.plugins):
         net_conf = request(conf, plugin, attachment=attachment, previous=previous)
         try:
-            await plugins.get(str(plugin["type"])).invoke("DEL", net_conf, attachment)
+            await plugins.choose(net_conf).invoke("DEL", net_conf, attachment)
         except CricketError as e:
             if isinstance(e, PluginFailed) and e.cni_code in harmless:
                 continue

@@ -57,7 +57,7 @@ async def _by_plugins(conf: NetworkConf, valid: list[Key], plugins: Plugins) -> 
         name = str(plugin["type"])
         try:
             if "1.1.0" in (await plugins.versions(name) or ()):
-                await plugins.get(name).invoke("GC", request(conf, plugin, extra=extra), NOWHERE)
+                await plugins.choose(plugin).invoke("GC", request(conf, plugin, extra=extra), NOWHERE)
         except CricketError as e:
             failures.append(str(e))
     return failures

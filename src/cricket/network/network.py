@@ -41,7 +41,8 @@ class NetworkResult(msgspec.Struct, frozen=True, omit_defaults=True):
 class Network:
     """CNI networks of this node. Operations on different sandboxes run at once; GC runs alone.
 
-    `ip_preference` chooses the primary address: "cni" (the plugin's first), "ipv4" or "ipv6".
+    `ip_preference` chooses the primary address: "cni" (the plugin's first), "ipv4" or "ipv6". With `builtin_plugins`
+    standard plugins run in this process where it understands their configuration.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Network:
         plugin_timeout: float = TIMEOUT,
         ip_preference: str = "cni",
         status_interval: float = _STATUS_SECONDS,
+        builtin_plugins: bool = True,
     ) -> None:
-        self._plugins = Plugins(bin_dirs, plugin_timeout)
+        self._plugins = Plugins(bin_dirs, plugin_timeout, builtin=builtin_plugins)
         self._ready = Readiness(conf_dirs, self._plugins, default_network, status_interval)
         self._cache_dir, self._template, self._preference = cache_dir, conf_template, ip_preference
         self._gate = Gate()
@@ -78,9 +80,10 @@ class Network:
         default_network: str = "",
         conf_template: str = "",
         plugin_timeout: float = TIMEOUT,
+        builtin_plugins: bool = True,
     ) -> None:
         """Take changed settings; what runs goes on with the old ones."""
-        self._plugins, self._template = Plugins(bin_dirs, plugin_timeout), conf_template
+        self._plugins, self._template = Plugins(bin_dirs, plugin_timeout, builtin=builtin_plugins), conf_template
         self._ready.reconfigure(conf_dirs, self._plugins, default_network)
 
     def condition(self) -> Condition:
@@ -94,6 +97,7 @@ class Network:
             "network": conf.name if conf else "",
             "file": conf.path if conf else "",
             "config": msgspec.Raw(conf.raw) if conf else None,
+            "inProcess": self._plugins.in_process(conf) if conf else (),
             "others": [n.path for n in self._ready.loaded.networks if n is not conf],
             "broken": dict(self._ready.loaded.broken),
             "podCidrs": self._pod_cidrs,

@@ -14,7 +14,9 @@ import msgspec
 from cricket.errors import Code, CricketError, DeadlineExceeded, FailedPrecondition, map_errors
 from cricket.kernel import process
 from cricket.kernel.effects import effect
+from cricket.network import versions
 from cricket.network.attachment import Attachment
+from cricket.network.conf import NetworkConf
 
 TIMEOUT = 120.0
 
@@ -112,10 +114,13 @@ def environment(command: str, args: Attachment, bin_dirs: Sequence[str]) -> dict
 
 
 class Plugins:
-    """Finds plugins by type in the binary directories, in order; knows which versions each of them speaks."""
+    """Finds plugins by type in the binary directories, in order; knows which versions each of them speaks.
 
-    def __init__(self, bin_dirs: Sequence[str], timeout: float = TIMEOUT) -> None:
-        self.bin_dirs, self.timeout = tuple(bin_dirs), timeout
+    With `builtin`, the standard plugins that this process can stand in for need no executable.
+    """
+
+    def __init__(self, bin_dirs: Sequence[str], timeout: float = TIMEOUT, *, builtin: bool = True) -> None:
+        self.bin_dirs, self.timeout, self.builtin = tuple(bin_dirs), timeout, builtin
         self._versions: dict[tuple[str, int, int], frozenset[str] | None] = {}
 
     def path(self, plugin_type: str) -> str | None:
@@ -126,12 +131,39 @@ class Plugins:
                 return path
         return None
 
-    def missing(self, types: Sequence[str]) -> tuple[str, ...]:
-        """Those of `types` that are not installed."""
-        return tuple(t for t in types if self.path(t) is None)
+    def missing(self, conf: NetworkConf) -> tuple[str, ...]:
+        """The plugins of a network that are neither installed nor built in."""
+        absent = [t for t in conf.plugin_types() if self.path(t) is None]
+        if not absent or not self.builtin:
+            return tuple(absent)
+        ours = self.in_process(conf)
+        return tuple(t for t in absent if t not in ours)
 
-    def get(self, plugin_type: str) -> Plugin:
-        """The plugin; raises FailedPrecondition when it is not installed."""
+    def in_process(self, conf: NetworkConf) -> tuple[str, ...]:
+        """The plugins of a network that run in this process."""
+        if not self.builtin:
+            return ()
+        from cricket.network.builtin import choose
+
+        needed = {t for plugin in conf.plugins for t in choose.executables(plugin)}
+        return tuple(t for t in conf.plugin_types() if t not in needed)
+
+    def choose(self, net_conf: Mapping[str, object]) -> Plugin:
+        """Who serves an entry of `plugins`, or a request that was made of it: a built-in or the executable.
+
+        Raises FailedPrecondition when it is neither built in nor installed.
+        """
+        name = str(net_conf["type"])
+        if self.builtin:
+            from cricket.network.builtin import choose  # nodes with other networks never need it
+
+            builtin = choose.find(net_conf)
+            if builtin is not None:
+                return choose.InProcess(name, builtin, self)
+        return self.get(name)
+
+    def get(self, plugin_type: str) -> Executable:
+        """The executable; raises FailedPrecondition when it is not installed."""
         path = self.path(plugin_type)
         if path is None:
             where = ":".join(self.bin_dirs)
@@ -142,11 +174,15 @@ class Plugins:
     async def versions(self, plugin_type: str) -> frozenset[str] | None:
         """The versions that the plugin says it speaks (VERSION), None when it does not say.
 
-        Asked once per file as it is on disk. Raises FailedPrecondition when it is not installed.
+        Asked once per file as it is on disk. An installed executable decides also for a built-in, so that it may take
+        over at any time. Raises FailedPrecondition when it is neither installed nor built in.
         """
+        if self.builtin and self.path(plugin_type) is None:
+            from cricket.network.builtin import choose
+
+            if choose.exists(plugin_type):
+                return frozenset(versions.SUPPORTED)
         plugin = self.get(plugin_type)
-        if not isinstance(plugin, Executable):
-            return None
         with map_errors(OSError, FailedPrecondition, f"CNI plugin {plugin_type} went away", where=plugin.path):
             info = os.stat(plugin.path)
         key = (plugin.path, info.st_ino, info.st_mtime_ns)

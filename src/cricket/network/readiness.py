@@ -81,7 +81,7 @@ class Readiness:
         conf = self.default()
         if conf is None:
             return _not_ready(f"{self._absent()}. {_INIT}{self._broken()}")
-        missing = self.plugins.missing(conf.plugin_types())
+        missing = self.plugins.missing(conf)
         if missing:
             where = ", ".join(self.plugins.bin_dirs)
             text = f"network {conf.name} ({conf.path}) needs the CNI plugin {', '.join(missing)}, not found in {where}"
@@ -150,7 +150,7 @@ class Readiness:
                     return
             except CricketError as e:
                 # What is missing is told by condition() itself, and no longer once it is installed.
-                self._trouble = "" if self.plugins.missing(conf.plugin_types()) else str(e)
+                self._trouble = "" if self.plugins.missing(conf) else str(e)
             await asyncio.sleep(self._interval)
 
 

@@ -20,4 +20,4 @@ async def status(conf: NetworkConf, plugins: Plugins) -> None:
     for plugin in conf.plugins:
         name = str(plugin["type"])
         if "1.1.0" in (await plugins.versions(name) or ()):
-            await plugins.get(name).invoke("STATUS", request(conf, plugin), NOWHERE)
+            await plugins.choose(plugin).invoke("STATUS", request(conf, plugin), NOWHERE)
