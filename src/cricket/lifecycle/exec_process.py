@@ -12,13 +12,15 @@ import termios
 import tty
 
 from cricket.kernel.files import remove_file
-from cricket.kernel.proc import descendants
+from cricket.kernel.proc import descendants, status
 from cricket.kernel.process import Child
 from cricket.types.streams import STDERR, STDOUT
 
 _CHUNK = 65536
 _REAP = 5.0  # seconds that the runtime has to reap a killed command
+_STARTED = 5.0  # seconds that the runtime has to start a command
 _DRAIN = 2.0  # seconds for which output is still read after the exit: a grandchild may hold the pipes for ever
+_LATE = 2 << 20  # bytes read after that time: what two pipes can hold
 
 
 def _wake(ready: asyncio.Future[None]) -> None:
@@ -50,6 +52,8 @@ class ExecProcess:
         self._outputs = {fd: which for fd, which in ((streams.stdout, STDOUT), (streams.stderr, STDERR)) if fd >= 0}
         self._exit = asyncio.ensure_future(self._finish())
         self._deadline: float | None = None
+        self._hearing = False
+        self._late = 0
 
     async def _finish(self) -> int:
         code = await self._child.wait()
@@ -60,6 +64,8 @@ class ExecProcess:
 
     async def read(self) -> tuple[int, bytes] | None:
         """The next output; None when both streams have ended, or `_DRAIN` seconds after the exit."""
+        # A command that writes faster than we read would otherwise never let anybody else have the event loop.
+        await asyncio.sleep(0)
         while self._outputs:
             for fd in list(self._outputs):
                 try:
@@ -69,11 +75,20 @@ class ExecProcess:
                 except OSError:
                     data = b""  # EIO: the other end of the terminal is closed
                 if data:
-                    return self._outputs[fd], data
+                    which = self._outputs[fd]
+                    self._count_late(len(data))
+                    return which, data
                 del self._outputs[fd]
             if self._outputs and not await self._readable():
                 self._outputs.clear()
         return None
+
+    def _count_late(self, size: int) -> None:
+        """A slow reader gets what the command has left in the pipes, but a grandchild cannot keep it for ever."""
+        if self._deadline is not None and asyncio.get_running_loop().time() > self._deadline:
+            self._late += size
+            if self._late > _LATE:
+                self._outputs.clear()
 
     async def _readable(self) -> bool:
         """Wait until an output can be read; False when the time after the exit is over."""
@@ -130,7 +145,23 @@ class ExecProcess:
             size = struct.pack("HHHH", height & 0xFFFF, width & 0xFFFF, 0, 0)
             with contextlib.suppress(OSError):
                 fcntl.ioctl(self._streams.stdout, termios.TIOCSWINSZ, size)
-                self._child.kill(signal.SIGWINCH)
+            await self._hears()
+            self._child.kill(signal.SIGWINCH)
+
+    async def _hears(self) -> None:
+        """Wait until the runtime takes SIGWINCH, at most `_STARTED` seconds.
+
+        The first size comes with the first bytes of a client. crun, which does not look at the size by itself, would
+        miss a signal that is sent before it has blocked it to read it from a descriptor.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _STARTED
+        while not self._hearing and self._child.running and loop.time() < deadline:
+            masks = [int(status(self._child.pid).get(name, "0"), 16) for name in ("SigBlk", "SigCgt")]
+            self._hearing = any(mask >> (signal.SIGWINCH - 1) & 1 for mask in masks)
+            if not self._hearing:
+                await asyncio.wait((self._exit,), timeout=0.01)
+        self._hearing = True
 
     async def wait(self) -> int:
         """The exit code, 128 + n for signal n."""
@@ -152,8 +183,18 @@ class ExecProcess:
             for each in (pid, *children):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(each, signal.SIGKILL)
-            await asyncio.wait((self._exit,), timeout=_REAP)
+            await self._reaped()
         self._child.kill()
+
+    async def _reaped(self) -> None:
+        """Wait for the runtime to exit, at most `_REAP` seconds. runc exits only when its last output was taken."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REAP
+        while not self._exit.done() and loop.time() < deadline:
+            for fd in self._outputs:
+                with contextlib.suppress(OSError):
+                    os.read(fd, _CHUNK)
+            await asyncio.wait((self._exit,), timeout=0.01)
 
     async def close(self) -> None:
         """Kill it when it still runs, and close the streams. Idempotent."""
