@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,34 +61,44 @@ class DaemonProcess:
         return self._cri
 
     def start(self, **env: str) -> Cri:
-        """Start and wait until it serves (sd_notify READY=1). `env` is added to its environment."""
+        """Start and wait until it serves. `env` is added to its environment."""
+        self.launch(**env)
+        return self.wait_ready()
+
+    def launch(self, **env: str) -> None:
+        """Start, without waiting."""
         assert not self.running, "the daemon runs already"
         address = f"\0cricket-test-{os.urandom(8).hex()}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self.log_path, "ab") as log:
-            ready.bind(address)
-            settings = {"CRICKET_TEST": self.token, "NOTIFY_SOCKET": "@" + address[1:], **env}
-            argv = [sys.executable, "-c", _MAIN, str(self.config_path)]
-            # Nothing of ours, and .pyc files, without which every start is slower.
-            ours = ("CRICKET_", "PYTEST_", "GRPC_", "PYTHONDONTWRITEBYTECODE")
-            clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        # Nothing of ours, and .pyc files, without which every start is slower.
+        ours = ("CRICKET_", "PYTEST_", "GRPC_", "PYTHONDONTWRITEBYTECODE")
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        settings = {"CRICKET_TEST": self.token, "NOTIFY_SOCKET": "@" + address[1:], **env}
+        argv = [sys.executable, "-c", _MAIN, str(self.config_path)]
+        self._ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._ready.bind(address)
+        with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(argv, env=clean | settings, stderr=log, stdin=subprocess.DEVNULL)
-            self._wait_ready(ready)
-        return self.cri
 
-    def _wait_ready(self, ready: socket.socket) -> None:
-        """Until READY=1; a daemon that ends before is told by the file system of nobody but its parent: poll that."""
+    def ready_within(self, seconds: float) -> None:
+        """Raises TimeoutError when it does not serve within so many seconds; it goes on."""
+        self._ready.settimeout(seconds)
+        self._ready.recv(4096, socket.MSG_PEEK)
+
+    def wait_ready(self, limit: float = START_LIMIT) -> Cri:
+        """Wait until it serves (sd_notify READY=1). Raises DaemonEnded when it ends before."""
         assert self._process is not None
-        ready.settimeout(0.1)
-        for _ in range(int(START_LIMIT / 0.1)):
+        # The end of a process does not wake a socket: look for it now and then.
+        self._ready.settimeout(0.1)
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
             try:
-                if b"READY=1" in ready.recv(4096):
-                    return
+                if b"READY=1" in self._ready.recv(4096):
+                    return self.cri
             except TimeoutError:
                 if self._process.poll() is not None:
-                    code, self._process = self._process.returncode, None
-                    raise DaemonEnded(code, self.log()) from None
+                    raise DaemonEnded(self.wait(), self.log()) from None
         self.kill()
-        raise AssertionError(f"the daemon does not serve after {START_LIMIT:g} s:\n{self.log()}")
+        raise AssertionError(f"the daemon does not serve after {limit:g} s:\n{self.log()}")
 
     def stop(self) -> int:
         """SIGTERM, as a service manager does; containers go on. Returns the exit status. Idempotent."""
@@ -119,6 +130,7 @@ class DaemonProcess:
 
     def _forget(self) -> None:
         self._process = None
+        self._ready.close()
         if self._cri is not None:
             self._cri.close()
             self._cri = None

@@ -25,7 +25,9 @@ POD, CONTAINER, NODE, TARGET = range(4)
 class Node:
     """Everything in one place. Use `Node.made(...)`, or the fixtures in fixtures.py."""
 
-    def __init__(self, directory: Path, network: TestNetwork, registry: Registry | None = None, **config: Any) -> None:
+    def __init__(
+        self, directory: Path, network: TestNetwork, registry: Registry | None = None, /, **config: Any
+    ) -> None:
         """`directory` is the test's; `config` changes tables of the configuration (`images={"pinned": [...]}`)."""
         self.directory, self.network, self.registry = directory, network, registry
         self.token = f"cricket-test-{secrets.token_hex(4)}"

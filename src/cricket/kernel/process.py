@@ -13,6 +13,9 @@ import msgspec
 
 from cricket.errors import DeadlineExceeded, Internal, ResourceExhausted
 
+# The number under which children of `run` inherit the daemon's lock (children.py): above those that scripts use.
+_HEIRLOOM = 60
+_heirloom = -1
 _REAP = 10.0  # seconds that a killed process has to end; one that hangs in the kernel is left to its fate
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _SPAWN_SIGNALS = [signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD]
@@ -180,6 +183,12 @@ async def _feed(fd: int, data: bytes) -> None:
         os.close(fd)
 
 
+def bequeath(fd: int) -> None:
+    """Have every child of `run` inherit `fd` from now on; see children.py."""
+    global _heirloom
+    _heirloom = fd
+
+
 async def run(
     argv: Sequence[str],
     *,
@@ -204,6 +213,8 @@ async def run(
         out_r, out_w, err_r, err_w, *third = pipes
         in_r, in_w = third or (-1, -1)
         extra = {1: out_w, 2: err_w, **(fds or {})}
+        if _heirloom >= 0:
+            extra[_HEIRLOOM] = _heirloom
         if stdin is not None:
             extra[0] = in_r
         child = spawn(argv, env=env, fds=extra)
