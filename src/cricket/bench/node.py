@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from cricket.bench import image, logs, measure
+from cricket.bench.pull import COLD, WARM, pulls
+from cricket.bench.registry import Shape, push, serve
 from cricket.bench.report import Rounds
 from cricket.bench.target import IMAGE, Target, containerd, cricket, parse
 from cricket.errors import FailedPrecondition
@@ -29,6 +31,7 @@ class Plan(msgspec.Struct, frozen=True):
     against: tuple[str, ...] = ()
     restarts: int = 0
     log_containers: tuple[int, ...] = ()
+    pull_mib: int = 0
 
 
 def run(plan: Plan, tell: Tell) -> Rounds:
@@ -43,10 +46,20 @@ def run(plan: Plan, tell: Tell) -> Rounds:
         with contextlib.ExitStack() as stack:
             targets = [stack.enter_context(cricket(f"{base}/c{i}", h, i)) for i, h in enumerate(plan.handlers)]
             targets += _others(stack, base, plan.against)
+            if plan.pull_mib:
+                tell("making the image to pull")
+                shape = Shape(size=plan.pull_mib << 20)
+                address = stack.enter_context(serve(base))
+                push(address, COLD, shape)
+                push(address, WARM, shape, changed_layers=1)
             for number in range(plan.rounds):
                 for target in targets:
                     tell(f"round {number + 1} of {plan.rounds}: {target.name}")
-                    results.setdefault(target.name, []).append(_round(plan, target, base, tell))
+                    figures = _round(plan, target, base, tell)
+                    if plan.pull_mib:
+                        tell("  pulls")
+                        figures |= pulls(target, address, shape)
+                    results.setdefault(target.name, []).append(figures)
     _remove_cgroups()
     return results
 

@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--against", default="", metavar="NAME,...", help="containerd (Debian's), or NAME=ENDPOINT[=PROCESS-REGEX]"
     )
     parser.add_argument("--logs", default="", metavar="N,...", help="also log throughput of N containers, like 1,20")
+    parser.add_argument("--pull", type=int, default=0, metavar="MIB", help="also pull an image of this size, like 300")
     parser.add_argument("--restarts", type=int, default=0, metavar="N", help="also daemon start with 0 and N pods")
     parser.add_argument("--svg", metavar="FILE", help="also write a plot")
     parser.add_argument("-o", "--output", choices=("table", "markdown", "json"), default="table", help="form")
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         against=tuple(word for word in args.against.split(",") if word),
         restarts=args.restarts,
         log_containers=_numbers(args.logs),
+        pull_mib=args.pull,
     )
     rounds = node.run(plan, lambda line: print(line, file=sys.stderr, flush=True))
     rows = report.compare(rounds)
