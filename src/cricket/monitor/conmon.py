@@ -10,16 +10,20 @@ tell whether a monitor is still at work, and wait for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
+import signal
 from collections.abc import Callable
+from typing import BinaryIO
 
 import msgspec
 
 from cricket.errors import DeadlineExceeded, FailedPrecondition, Internal, map_errors
 from cricket.kernel.effects import effect
 from cricket.kernel.files import remove_file
+from cricket.kernel.proc import descendants
 from cricket.kernel.process import spawn
 
 _SYNC_FD = 3
@@ -81,21 +85,34 @@ class Conmon:
             env = {
                 "_OCI_SYNCPIPE": str(_SYNC_FD),
                 "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-                "LC_ALL": "C",
+                # Not "C": conmon refuses arguments that its locale cannot spell.
+                "LC_ALL": "C.UTF-8",
                 "TMPDIR": spec.bundle if len(spec.bundle) < 80 else "/tmp",
             }
             if runtime_dir := os.environ.get("XDG_RUNTIME_DIR"):
                 env["XDG_RUNTIME_DIR"] = runtime_dir
-            child = spawn(self.argv(spec), env=env, fds={_SYNC_FD: write_end})
+            with _complaints(spec.bundle) as complaints:
+                child = spawn(self.argv(spec), env=env, fds={_SYNC_FD: write_end, 2: complaints.fileno()})
         except BaseException:
             os.close(read_end)
             raise
         finally:
             os.close(write_end)
         effect("start monitor")
-        line, _ = await asyncio.gather(_read_line(read_end, timeout), child.wait())
+        try:
+            line, _ = await asyncio.gather(_read_line(read_end, timeout), child.wait())
+        except Internal:
+            await end(spec.bundle)
+            raise
         effect("runtime create")
-        return _pid_of(line, spec.container_id)
+        return _pid_of(line, spec.bundle, spec.container_id)
+
+
+def _complaints(bundle: str) -> BinaryIO:
+    """The monitor's stderr, until it has become a daemon: what it says when it does not like its arguments."""
+    path = os.path.join(bundle, "conmon.err")
+    with map_errors(OSError, Internal, "cannot make a file for the monitor", where=path):
+        return open(path, "wb")
 
 
 def _make_sync(bundle: str) -> tuple[int, int]:
@@ -155,9 +172,28 @@ async def _wait(done: Callable[[], bool], bundle: str, timeout: float) -> None:
         await asyncio.sleep(0.002)
 
 
-def _pid_of(line: bytes, container_id: str) -> int:
+async def end(bundle: str) -> None:
+    """End a monitor that hangs, with the runtime that it waits for. Idempotent; blocks for the time of a kill."""
+    try:
+        with open(os.path.join(bundle, "conmon.pid"), encoding="ascii") as f:
+            pid = int(f.read())
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            ours = os.fsencode(bundle) in f.read().split(b"\0")
+    except (OSError, ValueError):
+        return
+    if ours:
+        for each in (*descendants(pid), pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        await gone(bundle)
+
+
+def _pid_of(line: bytes, bundle: str, container_id: str) -> int:
     if not line:
-        raise Internal("the monitor died before the container was created", where=container_id)
+        with contextlib.suppress(OSError), open(os.path.join(bundle, "conmon.err"), "rb") as f:
+            words = runtime_message(f.read(2000).decode("utf-8", "replace"))
+            raise Internal(f"the monitor could not start: {words or 'it said nothing'}", where=container_id)
+        raise Internal("the monitor could not start", where=container_id)
     with map_errors(msgspec.MsgspecError, Internal, f"the monitor said {line[:200]!r}", where=container_id):
         answer = msgspec.json.decode(line, type=dict[str, int | str])
     pid = answer.get("pid", answer.get("data", -1))
