@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 
+from cricket.errors import DeadlineExceeded
 from cricket.kernel import cgroup_kill, cgroup_read, cgroups, mounts
 from cricket.kernel.effects import effect
 from cricket.lifecycle.parts import Parts
 from cricket.monitor import conmon
+from cricket.monitor.exits import saw_oom
 from cricket.types.container import Container
 from cricket.types.stage import stage
 
@@ -18,14 +20,22 @@ async def release(e: Parts, container: Container) -> None:
     handler = e.handlers.of(container.handler)
     with stage("runtime delete", container.id):
         await handler.runtime.delete(container.id, force=True)
-        # Until then it may still write an exit file, which a later start would take for its own.
-        await conmon.gone(e.layout.bundle(container.id))
+        await _end_monitor(e.layout.bundle(container.id))
     if container.cgroup:
         await kill_cgroup(e, container)
         await asyncio.to_thread(cgroups.remove, e.cgroups, container.cgroup)
         effect("remove cgroup")
     unmount(e, container.id)
     effect("unmount bundle")
+
+
+async def _end_monitor(bundle: str) -> None:
+    """Until it is gone it may write an exit file, which a later start would take for its own."""
+    try:
+        await conmon.gone(bundle)
+    except DeadlineExceeded:
+        # It hangs with a runtime, or a client that reads nothing; nobody needs its word any more.
+        await conmon.end(bundle)
 
 
 def unmount(e: Parts, container_id: str) -> None:
@@ -42,8 +52,15 @@ def unmount(e: Parts, container_id: str) -> None:
 
 
 def oom_killed(e: Parts, container: Container) -> bool:
-    """Whether the kernel has killed a process of the container for lack of memory (`oom_kill`, not `oom`)."""
-    return bool(container.cgroup) and cgroup_read.oom_kills(e.cgroups, container.cgroup) > 0
+    """Whether the kernel has killed a process of the container for lack of memory (`oom_kill`, not `oom`).
+
+    systemd removes a scope with its last process, mostly before we can look; then the monitor's word counts.
+    """
+    if not container.cgroup:
+        return False
+    if cgroup_read.oom_kills(e.cgroups, container.cgroup) > 0:
+        return True
+    return not cgroups.exists(e.cgroups, container.cgroup) and saw_oom(e.layout.bundle(container.id))
 
 
 async def kill_cgroup(e: Parts, container: Container) -> None:

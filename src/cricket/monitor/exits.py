@@ -53,3 +53,11 @@ class ExitWatch:
         """Remove the exit file. Idempotent."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.directory, container_id))
+
+
+def saw_oom(bundle: str) -> bool:
+    """Whether conmon has seen the kernel run out of memory for the container: it leaves a file in the bundle.
+
+    On v2 it reads memory.events, where it takes `oom` (the limit was reached for good) and `oom_kill` for the same.
+    """
+    return os.path.exists(os.path.join(bundle, "oom"))
