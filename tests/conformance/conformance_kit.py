@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cricket._proto.cri import api_pb2 as pb
 from harness.cri import CriError
 from harness.leaks import LeakCheck
 from harness.node import CONTAINER, Node
+
+from cricket._proto.cri import api_pb2 as pb
 
 SYSTEMD = os.path.isdir("/run/systemd/system")
 """sd_booted(3): what the daemon's cgroup_driver = "auto" goes by."""

@@ -9,7 +9,6 @@ import pytest
 pytest.register_assert_rewrite("conformance_kit", "conformance_registry", "harness")
 
 from conformance_kit import ConformanceNode  # noqa: E402  (rewritten when imported)
-
 from harness.fixtures import busybox_ref, registry  # noqa: E402
 from harness.registry import Registry  # noqa: E402
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from conformance_kit import FOREVER, STUBBORN, ConformanceNode, refused, resources
-
 from harness.cri import CriError
 from harness.images import Image, busybox, busybox_files
 from harness.node import until
@@ -206,9 +205,15 @@ def test_26_exec_sync_output_is_capped(node: ConformanceNode, image: str) -> Non
 
 def test_27_no_seccomp_profile_is_unconfined(node: ConformanceNode, image: str, handler: str) -> None:
     pod = node.run_pod(handler=handler)
-    for profile, mode in ((None, "0"), ({"profile_type": "Unconfined"}, "0"), ({"profile_type": "RuntimeDefault"}, "2")):
+    for profile, mode in (
+        (None, "0"),
+        ({"profile_type": "Unconfined"}, "0"),
+        ({"profile_type": "RuntimeDefault"}, "2"),
+    ):
         security: dict[str, Any] = {"seccomp": profile} if profile else {}
-        config = node.container_with(image, "cat", "/proc/self/status", security=security, name=f"c{mode}{bool(profile)}")
+        config = node.container_with(
+            image, "cat", "/proc/self/status", security=security, name=f"c{mode}{bool(profile)}"
+        )
         container = node.run(pod, config)
         node.wait_exit(container)
         assert f"Seccomp:\t{mode}\n" in node.log_of(container), profile
@@ -236,5 +241,3 @@ def test_24_user_of_the_image(node: ConformanceNode, registry: Any) -> None:
     assert node.output(container, "id", "-un").strip() == "user"
     node.remove_pods()
     node.cri.call("RemoveImage", image={"image": reference})
-
-

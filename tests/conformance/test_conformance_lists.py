@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from conformance_kit import FOREVER, STUBBORN, ConformanceNode, refused
-
 from harness.node import until
 
 pytestmark = pytest.mark.root

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from conformance_kit import FOREVER, ConformanceNode, refused
-
-from cricket._proto.cri import api_pb2 as pb
 from harness.cri import CriError
 from harness.node import CONTAINER, NODE, POD, TARGET
+
+from cricket._proto.cri import api_pb2 as pb
 
 pytestmark = pytest.mark.root
 MAPPING = {"host_id": 200_000, "container_id": 0, "length": 65536}

@@ -9,10 +9,10 @@ from pathlib import Path
 import grpc
 import pytest
 from conformance_kit import FOREVER, SYSTEMD, ConformanceNode, refused, slice_path
-
-from cricket._proto.cri import api_pb2 as pb
 from harness.node import CONTAINER, NODE, until
 from harness.registry import Registry
+
+from cricket._proto.cri import api_pb2 as pb
 
 pytestmark = pytest.mark.root
 
