@@ -8,6 +8,7 @@ from cricket.errors import CricketError
 from cricket.lifecycle import container_release, nri_updates, sandbox_stop
 from cricket.lifecycle.clock import now
 from cricket.lifecycle.parts import Parts
+from cricket.monitor import conmon
 from cricket.types.container import Container, ContainerEvent, ContainerState
 from cricket.types.event import EventType
 from cricket.types.sandbox import SandboxState
@@ -21,12 +22,13 @@ def listen(e: Parts) -> None:
 
     def on_exit(object_id: str, code: int, when: int, message: str) -> None:
         if object_id in e.store.containers:
-            e.ops.background(_exited(e, object_id, code, when, message), f"exit {object_id}")
+            e.ops.background(_exited(e, object_id, code, when, message), "clean up after an exit", object_id)
         elif object_id in e.store.sandboxes:
-            e.ops.background(_init_exited(e, object_id), f"exit {object_id}")
+            e.ops.background(_init_exited(e, object_id), "clean up after an exit", object_id)
 
     e.processes.on_exit = on_exit
     e.processes.read_exit = e.exits.read
+    e.processes.monitor_alive = lambda object_id: conmon.alive(e.layout.bundle(object_id))
 
 
 async def _exited(e: Parts, container_id: str, code: int, when: int, message: str) -> None:

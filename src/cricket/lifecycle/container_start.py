@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from cricket.errors import CricketError, FailedPrecondition, Internal
+from cricket.errors import FailedPrecondition, Internal
 from cricket.kernel.files import make_dir
 from cricket.lifecycle import checkpoint_restore, container_release, nri_updates
 from cricket.lifecycle.clock import now
@@ -89,7 +89,7 @@ async def _failed(e: Parts, container: Container, error: BaseException) -> None:
     """Leave nothing of the process, and a record that says why."""
     try:
         await container_release.release(e, container)
-    except CricketError as second:
+    except Exception as second:  # whatever it was, the record must say that the start has failed
         log.error("cleaning up after a failed start of %s failed, too: %s", container.id, second)
     moment = now()
     e.store.put(

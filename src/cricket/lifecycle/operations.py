@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
+from cricket.types.stage import operation
+
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -24,17 +28,25 @@ class Operations:
     async def join(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of the operation `key`, started now unless it is under way."""
         task = self._running.get(key)
-        if task is None:
+        # One that has just ended may still be listed: its outcome was of another moment.
+        if task is None or task.done():
             task = asyncio.get_running_loop().create_task(start(), name=str(key))
             self._running[key] = task
-            task.add_done_callback(lambda _: self._running.pop(key, None))
+            task.add_done_callback(lambda done: self._ended(key, done))
         result: T = await asyncio.shield(task)
         return result
 
-    def background(self, work: Coroutine[Any, Any, object], name: str) -> asyncio.Task[Any]:
-        """Start work that nobody waits for; it must handle its own errors."""
+    def _ended(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        if self._running.get(key) is task:
+            del self._running[key]
+        if not task.cancelled():
+            task.exception()  # every caller may be gone: that is no reason to complain
+
+    def background(self, work: Coroutine[Any, Any, object], what: str, object_id: str) -> asyncio.Task[Any]:
+        """Start work that nobody waits for; `cricket why` shows it as `what`. It handles the errors that it expects."""
         # A fresh context: the stage tracker of the request that caused it must not be written to afterwards.
-        task = asyncio.get_running_loop().create_task(work, name=name, context=contextvars.Context())
+        context = contextvars.Context()
+        task = asyncio.get_running_loop().create_task(_watched(work, what, object_id), name=what, context=context)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
@@ -44,6 +56,14 @@ class Operations:
         tasks = {*self._running.values(), *self._background}
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
+
+
+async def _watched(work: Coroutine[Any, Any, object], what: str, object_id: str) -> None:
+    try:
+        with operation(what, object_id):
+            await work
+    except Exception:
+        log.exception("%s of %s failed; this is a bug", what, object_id)
 
 
 class Locks:

@@ -80,7 +80,7 @@ class Parts:
         """Try a failed clean-up again: after 10 s at first, then ever less often, up to every 5 minutes."""
         delay = min(self._delays.get(key, 5.0) * 2, 300.0)
         self._delays[key] = delay
-        asyncio.get_running_loop().call_later(delay, lambda: self.ops.background(work(), f"retry {key}"))
+        asyncio.get_running_loop().call_later(delay, lambda: self.ops.background(work(), "clean up again", key))
 
     async def close(self, drain: float) -> None:
         """Wait `drain` seconds for running verbs, then stop watching; containers go on."""

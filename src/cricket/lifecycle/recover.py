@@ -131,7 +131,7 @@ def _sandbox(e: Parts, box: Sandbox) -> None:
             e.processes.add(box.id, box.init_pid)
         return
     if box.state is not SandboxState.STOPPED:
-        e.ops.background(_finish(e, box.id), f"recover {box.id}")
+        e.ops.background(_finish(e, box.id), "clean up after a restart", box.id)
 
 
 def _alive(e: Parts, box: Sandbox) -> bool:

@@ -108,6 +108,7 @@ CONTAINER_TRANSITIONS: dict[tuple[ContainerState, ContainerEvent], ContainerStat
     (_S.STARTING, _E.FAILED): _S.EXITED,
     (_S.STARTING, _E.RESET): _S.CREATED,
     (_S.STARTING, _E.EXITED): _S.EXITED,
+    (_S.STARTING, _E.REMOVE): _S.REMOVING,
     (_S.RUNNING, _E.EXITED): _S.EXITED,
     (_S.EXITED, _E.REMOVE): _S.REMOVING,
     (_S.REMOVING, _E.REMOVE): _S.REMOVING,
