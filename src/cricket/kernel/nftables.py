@@ -99,7 +99,7 @@ class Nftables:
                 payloads.append(payload)
             if not torn:
                 break
-        return [nft.rule(p) for p in payloads]
+        return [Found(p) for p in payloads]
 
     def has_target(self, family: int, name: str, revision: int) -> bool:
         """Whether the kernel has this target of xtables for nf_tables. Other failures are a no too."""
@@ -211,37 +211,50 @@ class Edit:
         """Add a rule as the last or the first one, there already or not."""
         self.messages.append(nft.new_rule(self.family, table, chain, rule.expressions, rule.protocol, first=first))
 
+    def matching(self, table: str, chain: str, *rules: Rule) -> list[list[Found]]:
+        """For each of `rules` those of the chain that are the same."""
+        there = self.rules(table, chain)
+        return [nftables_rule.matching(rule, there) for rule in rules]
+
+    def missing(self, table: str, chain: str, rules: Sequence[Rule]) -> list[Rule]:
+        """Those of `rules` that the chain does not have, each once."""
+        wanted = list(dict.fromkeys(rules))
+        return [r for r, found in zip(wanted, self.matching(table, chain, *wanted), strict=True) if not found]
+
     def ensure(self, table: str, chain: str, *rules: Rule, first: bool = False) -> None:
         """Add those rules that the chain does not have, and the chain, one after another: each at the end or start."""
         self.ensure_chain(table, chain)
-        there = self.rules(table, chain)
-        for i, rule in enumerate(rules):
-            known = rule in rules[:i] or any(nftables_rule.same(rule.expressions, f.expressions) for f in there)
-            if not known:
-                self.add(table, chain, rule, first=first)
+        for rule in self.missing(table, chain, rules):
+            self.add(table, chain, rule, first=first)
 
     def ensure_branch(
         self, table: str, base: str, chain: str, *, inside: Sequence[Rule], entries: Sequence[Rule], first: bool = False
     ) -> None:
         """Make a chain with the rules `inside`, and in `base` the rules `entries`, which lead to it.
 
-        A chain that is new is led to by nothing, so the rules of `base`, which may be many, are not looked at then.
+        The rules of `base`, which may be many, are looked at only when the chain is there and something leads to it.
         """
-        is_new = self.chain(table, chain) is None
         self.ensure_chain(table, base)
+        self.ensure_chain(table, chain)
         self.ensure(table, chain, *inside)
-        if not is_new:
-            self.ensure(table, base, *entries, first=first)
-            return
+        if not self.is_led_to(table, chain):
+            entries = list(dict.fromkeys(entries))
+        else:
+            entries = self.missing(table, base, entries)
         for entry in entries:
             self.add(table, base, entry, first=first)
+
+    def is_led_to(self, table: str, chain: str) -> bool:
+        """Whether any rule jumps to the chain; found without looking at other chains."""
+        found = self.chain(table, chain)
+        return found is not None and found.use > len(self.rules(table, chain))
 
     def remove_branch(self, table: str, base: str, chain: str) -> None:
         """Remove a chain, and all rules of `base` that lead to it. Idempotent."""
         if self.chain(table, chain) is None:
             return
         for found in self.rules(table, base):
-            if nftables_rule.leads_to(found.expressions, chain):
+            if nftables_rule.leads_to(found, chain):
                 self.delete(table, base, found)
         self.messages += nft.delete_chain(self.family, table, chain)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from cricket.kernel import netlink_wire as wire
 from cricket.kernel.netlink_wire import attribute, attribute_text
-from cricket.kernel.nftables_wire import IPV4, each, expression, expressions, nested, number
+from cricket.kernel.nftables_wire import IPV4, Found, expression, expressions, nested, number
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 MULTIPORT_LIMIT = 15  # XT_MULTI_PORTS
@@ -25,6 +26,9 @@ _NETWORK, _TRANSPORT = 1, 2  # NFT_PAYLOAD_*
 _EQUAL, _DIFFERENT = 0, 1
 _META_MARK, _META_IIFNAME, _META_OIFNAME, _META_L4PROTO = 3, 6, 7, 16
 _JUMP, _RETURN = -3, -5
+_BITWISE_MASK, _BITWISE_XOR = 4, 5
+_COMPARE_DATA = 3
+_IMMEDIATE_DATA, _DATA_VERDICT = 2, 2
 _SOURCE, _DESTINATION = {4: 12, 16: 8}, {4: 16, 16: 24}  # offsets in the headers by the address's length
 
 _RANGE = struct.Struct("=I16s16sHHH6x")  # nf_nat_range2: flags, first and last address, first and last port, base
@@ -145,32 +149,43 @@ def dnat(address: bytes, port: int) -> bytes:
     return _target("DNAT", 2, _RANGE.pack(_MAP_ADDRESS | _MAP_PORT, packed, packed, value, value, 0))
 
 
-def same(ours: bytes, theirs: bytes) -> bool:
-    """Whether a rule as the kernel tells it is the rule that we would write; its counters do not matter."""
-    mine, other = list(expressions(ours)), list(expressions(theirs))
-    if [name for name, _ in mine] != [name for name, _ in other]:
-        return False
-    return all(name == "counter" or _holds(data, found) for (name, data), (_, found) in zip(mine, other, strict=True))
+Canonical = tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...]
 
 
-def leads_to(expressions_: bytes, chain: str) -> bool:
+def canonical(expressions_: bytes) -> Canonical:
+    """A rule as a value: equal for one that we would write and for the kernel's account of it.
+
+    Counters do not matter, nor what the kernel adds: flags of attributes, and zeros at the end of C structs.
+    """
+    return tuple((name, _values(name, data)) for name, data in expressions(expressions_))
+
+
+def _values(name: str, data: bytes) -> tuple[tuple[int, bytes], ...]:
+    found = wire.attributes(data)
+    if name == "counter":
+        return ()
+    if name == "bitwise":
+        found = {k: v for k, v in found.items() if k <= _BITWISE_XOR}  # later kernels tell the operation
+    elif name == "immediate":
+        found = wire.attributes(wire.attributes(found.get(_IMMEDIATE_DATA, b"")).get(_DATA_VERDICT, b""))
+    return tuple(sorted((k, v.rstrip(b"\0")) for k, v in found.items()))
+
+
+def matching(rule_: Rule, there: Iterable[Found]) -> list[Found]:
+    """Those rules that are the same as `rule_`."""
+    wanted = canonical(rule_.expressions)
+    # Taking rules apart is slow, so first those that hold the same numbers and addresses.
+    parts = [wire.attributes(data)[_COMPARE_DATA] for name, data in expressions(rule_.expressions) if name == "cmp"]
+    likely = (f for f in there if all(part in f.payload for part in parts))
+    return [f for f in likely if canonical(f.expressions) == wanted]
+
+
+def leads_to(found: Found, chain: str) -> bool:
     """Whether a rule jumps or goes to a chain."""
-    if chain.encode() + b"\0" not in expressions_:
-        return False
     verdict = attribute_text(2, chain)
-    return any(name == "immediate" and verdict in data for name, data in expressions(expressions_))
-
-
-def _holds(ours: bytes, theirs: bytes) -> bool:
-    """Whether all of our attributes are there; the kernel may add some, and zeros at the end of C structs."""
-    found = {kind: value for kind, _, value in each(theirs)}
-    for kind, is_nested, value in each(ours):
-        other = found.get(kind)
-        if other is None:
-            return False
-        if not (_holds(value, other) if is_nested else value.rstrip(b"\0") == other.rstrip(b"\0")):
-            return False
-    return True
+    if verdict not in found.payload:
+        return False
+    return any(name == "immediate" and verdict in data for name, data in expressions(found.expressions))
 
 
 _COUNTER = expression("counter", attribute(1, bytes(8)) + attribute(2, bytes(8)))
@@ -200,11 +215,14 @@ def _payload(base: int, offset: int, length: int) -> bytes:
 
 def _mask(mask: bytes) -> bytes:
     registers = number(1, _REGISTER) + number(2, _REGISTER) + number(3, len(mask))
-    return expression("bitwise", registers + nested(4, attribute(1, mask)) + nested(5, attribute(1, bytes(len(mask)))))
+    return expression(
+        "bitwise",
+        registers + nested(_BITWISE_MASK, attribute(1, mask)) + nested(_BITWISE_XOR, attribute(1, bytes(len(mask)))),
+    )
 
 
 def _compare(value: bytes, operator: int = _EQUAL) -> bytes:
-    return expression("cmp", number(1, _REGISTER) + number(2, operator) + nested(3, attribute(1, value)))
+    return expression("cmp", number(1, _REGISTER) + number(2, operator) + nested(_COMPARE_DATA, attribute(1, value)))
 
 
 def _match(name: str, revision: int, info: bytes) -> bytes:
@@ -216,4 +234,6 @@ def _target(name: str, revision: int, info: bytes) -> bytes:
 
 
 def _verdict(code: int, chain: bytes = b"") -> bytes:
-    return expression("immediate", number(1, 0) + nested(2, nested(2, number(1, code) + chain)))
+    return expression(
+        "immediate", number(1, 0) + nested(_IMMEDIATE_DATA, nested(_DATA_VERDICT, number(1, code) + chain))
+    )

@@ -55,10 +55,19 @@ class Chain(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A rule as it is; `expressions` is for `nftables_rule.same` and `leads_to`."""
+    """A rule as the kernel tells it. Taken apart only when it is wanted: there may be thousands."""
 
-    handle: int
-    expressions: bytes
+    payload: bytes
+
+    @property
+    def handle(self) -> int:
+        """Its number in the table."""
+        return int.from_bytes(wire.attributes(self.payload, 4).get(_RULE_HANDLE, b""), "big")
+
+    @property
+    def expressions(self) -> bytes:
+        """For `nftables_rule.canonical` and `leads_to`."""
+        return wire.attributes(self.payload, 4).get(_RULE_EXPRESSIONS, b"")
 
 
 class Hook(NamedTuple):
@@ -199,9 +208,3 @@ def chain(payload: bytes) -> Chain:
     """The answer to `get_chain`."""
     found = wire.attributes(payload, 4)
     return Chain(wire.text(found.get(_CHAIN_NAME, b"")), int.from_bytes(found.get(_CHAIN_USE, b""), "big"))
-
-
-def rule(payload: bytes) -> Found:
-    """One answer to `get_rules`."""
-    found = wire.attributes(payload, 4)
-    return Found(int.from_bytes(found.get(_RULE_HANDLE, b""), "big"), found.get(_RULE_EXPRESSIONS, b""))

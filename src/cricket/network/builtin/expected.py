@@ -12,9 +12,9 @@ from cricket.network.result import Json
 
 
 def previous(call: Call) -> Json:
-    """The whole chain's result in the shape of 1.1.0. Raises Refused."""
+    """The result so far, or the whole chain's, in the shape of 1.1.0. Raises Refused."""
     if call.previous is None:
-        raise Refused("CHECK needs prevResult")
+        raise Refused("prevResult is missing")
     try:
         return result.convert(call.previous, versions.NEWEST)
     except Internal as e:

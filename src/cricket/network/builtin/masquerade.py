@@ -62,8 +62,12 @@ def teardown(addresses: Sequence[str], *, network: str, ifname: str, container_i
 
 def chain_name(network: str, container_id: str, prefix: str = "") -> str:
     """The standard plugins' name for a chain of an attachment: "CNI-", `prefix`, and part of a hash."""
-    digest = sha512((network + container_id).encode()).hexdigest()
-    return f"CNI-{prefix}{digest}"[:_CHAIN_LENGTH]
+    return hashed(f"CNI-{prefix}", _CHAIN_LENGTH, network, container_id)
+
+
+def hashed(prefix: str, length: int, network: str, container_id: str) -> str:
+    """A name of `length` characters for something of an attachment, as the standard plugins make it."""
+    return f"{prefix}{sha512((network + container_id).encode()).hexdigest()}"[:length]
 
 
 def _quote(text: str) -> str:
