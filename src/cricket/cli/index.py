@@ -51,6 +51,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "config show": "Print the configuration in force",
         "config registries": "Explain where pulls of a name go",
         "bench node": "Measure pod starts, CPU and memory, also against other runtimes",
+        "bench explain": "Show where the time of one pod goes",
+        "bench cli": "Measure how fast commands start",
         "network init": "Write a network configuration for a node that has none",
     },
 }
