@@ -39,7 +39,8 @@ def test_their_containers_have_exited(service: VmNode, left: dict[str, Any]) -> 
         for key in ("running", "created"):
             assert service.state_of(each[key]) == "CONTAINER_EXITED", key
         status = service.status(each["running"])
-        assert status.exit_code != 0 and status.finished_at > status.started_at > 0 and status.message
+        # Either the daemon still saw it being killed, or it was told by the new boot.
+        assert status.exit_code != 0 and status.finished_at > status.started_at > 0
 
 
 def test_the_pod_is_run_again_beside_what_is_left(service: VmNode, image: str, left: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ class VmNode:
 
     def pid(self, container_id: str) -> int:
         """The host's pid of the first process, found as people find it: in the scope of the container."""
-        procs = (cgroup_of_scope(container_id) / "cgroup.procs").read_text().split()
+        procs = (cgroup_of_container(container_id) / "cgroup.procs").read_text().split()
         return int(procs[0])
 
     def remove_pods(self) -> None:
@@ -185,6 +185,12 @@ def cgroup_of_scope(object_id: str) -> Path:
     path = show(f"cri-cricket-{object_id}.scope", "ControlGroup")
     assert path, f"systemd knows no scope of {object_id}"
     return CGROUPS / path.lstrip("/")
+
+
+def cgroup_of_container(container_id: str) -> Path:
+    """The directory with the container's processes and limits: crun makes one in the scope, runc takes the scope."""
+    scope = cgroup_of_scope(container_id)
+    return scope / "container" if (scope / "container").is_dir() else scope
 
 
 def words_of(path: Path) -> dict[str, str]:

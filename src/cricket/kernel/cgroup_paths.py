@@ -65,6 +65,16 @@ def detect(root: str = ROOT, mountinfo_path: str = mountinfo.SELF) -> Layout:
     return Layout(Mode.HYBRID if UNIFIED in mounts else Mode.V1, mounts)
 
 
+def inner(layout: Layout, path: str) -> str:
+    """The cgroup that has a container's limits and processes: `path`, or with crun and systemd one in it.
+
+    crun puts the container into a cgroup "container" of its scope, where systemd does not overwrite the limits.
+    """
+    below = f"{path}/container"
+    directory = layout.directory("memory", below)
+    return below if directory and path.endswith(".scope") and os.path.isdir(directory) else path
+
+
 def default_driver() -> CgroupDriver:
     """What cgroup_driver = "auto" means: systemd where systemd is the init (sd_booted(3)), else cgroupfs."""
     return CgroupDriver.SYSTEMD if os.path.isdir("/run/systemd/system") else CgroupDriver.CGROUPFS

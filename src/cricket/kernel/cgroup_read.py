@@ -9,7 +9,7 @@ import msgspec
 
 from cricket.kernel import cgroup_v1, cgroup_v2, proc
 from cricket.kernel.cgroup_files import below, pids_below
-from cricket.kernel.cgroup_paths import Layout, Mode
+from cricket.kernel.cgroup_paths import Layout, Mode, inner
 from cricket.types.stats import Cpu, Io, Memory, Pids
 
 
@@ -31,13 +31,14 @@ def read(
     descriptors: bool = False,
     clock: Callable[[], int] = time.time_ns,
 ) -> Reading | None:
-    """Read cgroup `path`; None when it is gone.
+    """Read cgroup `path`, of a scope what is in it (`inner`); None when it is gone.
 
     `full` adds what only metrics want, `count` the processes, `descriptors` (with `count`) their open files, which is
     expensive. Blocks for 0.1 ms or so: call it in a thread for more than a few. `clock` gives Unix nanoseconds.
     """
     version = cgroup_v2 if layout.mode is Mode.V2 else cgroup_v1
     now = clock()
+    path = inner(layout, path)
     cpu = version.cpu(layout, path, now, full)
     memory = version.memory(layout, path, now, full)
     if cpu is None and memory is None:

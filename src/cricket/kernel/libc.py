@@ -63,6 +63,12 @@ def syncfs(fd: int) -> None:
     check(_libc.syncfs(ctypes.c_int(fd)), "syncfs")
 
 
+def kernel_log(size: int) -> bytes:
+    """The last `size` bytes of the kernel's log (syslog(2), SYSLOG_ACTION_READ_ALL), which stay there."""
+    data = ctypes.create_string_buffer(size)
+    return data.raw[: check(_libc.klogctl(ctypes.c_int(3), data, ctypes.c_int(size)), "syslog")]
+
+
 def die_with_parent(sig: int) -> None:
     """Have the kernel send `sig` when the thread that started this process ends (prctl PR_SET_PDEATHSIG)."""
     check(_libc.prctl(ctypes.c_int(1), ctypes.c_ulong(sig), 0, 0, 0), "prctl")

@@ -6,13 +6,15 @@ import asyncio
 import os
 
 from cricket.errors import DeadlineExceeded
-from cricket.kernel import cgroup_kill, cgroup_read, cgroups, mounts
+from cricket.kernel import cgroup_kill, cgroup_read, cgroups, mounts, oom_log
 from cricket.kernel.effects import effect
 from cricket.lifecycle.parts import Parts
 from cricket.monitor import conmon
 from cricket.monitor.exits import saw_oom
 from cricket.types.container import Container
 from cricket.types.stage import stage
+
+_KILLED = 128 + 9
 
 
 async def release(e: Parts, container: Container) -> None:
@@ -51,16 +53,19 @@ def unmount(e: Parts, container_id: str) -> None:
             mounts.unmount(f"{directory}/{name}")
 
 
-def oom_killed(e: Parts, container: Container) -> bool:
+def oom_killed(e: Parts, container: Container, code: int) -> bool:
     """Whether the kernel has killed a process of the container for lack of memory (`oom_kill`, not `oom`).
 
-    systemd removes a scope with its last process, mostly before we can look; then the monitor's word counts.
+    systemd removes a scope with its last process, mostly before we can look. Then the monitor's word counts; when its
+    first process was killed (`code`), it may have been too late as well, and the kernel's log is asked.
     """
     if not container.cgroup:
         return False
     if cgroup_read.oom_kills(e.cgroups, container.cgroup) > 0:
         return True
-    return not cgroups.exists(e.cgroups, container.cgroup) and saw_oom(e.layout.bundle(container.id))
+    if cgroups.exists(e.cgroups, container.cgroup):
+        return False
+    return saw_oom(e.layout.bundle(container.id)) or (code == _KILLED and oom_log.killed_in(container.cgroup))
 
 
 async def kill_cgroup(e: Parts, container: Container) -> None:

@@ -66,7 +66,8 @@ async def _run(e: Parts, container: Container) -> int:
         bundle=bundle,
         log_path=container.log_path or "/dev/null",
         runtime=handler.runtime.binary,
-        runtime_args=handler.runtime.global_args,
+        # Without a file of its own, what the runtime warns of would be in the container's log.
+        runtime_args=(*handler.runtime.global_args, f"--log={bundle}/runtime.log"),
         terminal=container.config.tty,
         stdin=container.config.stdin,
         stdin_once=container.config.stdin_once,

@@ -8,9 +8,6 @@ from fnmatch import fnmatchcase
 from cricket.types.sandbox import Sandbox
 
 _PREFIX = "io.kubernetes.cri."
-# crun with systemd otherwise makes a cgroup "container" in the scope and sets the limits there, where neither our
-# statistics nor other tools look.
-_LIMITS_ON_THE_SCOPE = {"run.oci.systemd.subgroup": ""}
 
 
 def sandbox_annotations(sandbox: Sandbox) -> dict[str, str]:
@@ -21,7 +18,6 @@ def sandbox_annotations(sandbox: Sandbox) -> dict[str, str]:
         _PREFIX + "sandbox-name": metadata.name,
         _PREFIX + "sandbox-namespace": metadata.namespace,
         _PREFIX + "sandbox-uid": metadata.uid,
-        **_LIMITS_ON_THE_SCOPE,
     }
 
 

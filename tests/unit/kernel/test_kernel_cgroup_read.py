@@ -249,3 +249,16 @@ def test_oom_kills_of_v2_are_hierarchical_already(tmp_path: Path) -> None:
     layout = v2(tmp_path)
     v2(tmp_path, {"memory.events": "oom_kill 1\n"}, C + "/inner")
     assert oom_kills(layout, C) == 2
+
+
+@pytest.mark.parametrize("make", [v1, v2])
+def test_of_a_scope_that_crun_has_divided_the_inner_part_counts(make: type, tmp_path: Path) -> None:
+    scope = "/kubepods.slice/cri-cricket-c1.scope"
+    make(tmp_path, {}, scope)
+    layout = make(tmp_path, path=f"{scope}/container")
+    found = read(layout, scope, full=True)
+    assert found is not None and found.memory is not None and found.memory.limit == 2_000_000
+    # A container may make cgroups of any name in its own one, which is no scope.
+    make(tmp_path)
+    make(tmp_path, {}, f"{C}/container")
+    assert (found := read(layout, C)) is not None and found.memory is not None

@@ -69,7 +69,6 @@ def test_an_ordinary_container(make_inputs: Make) -> None:
         "io.kubernetes.cri.sandbox-name": "pod",
         "io.kubernetes.cri.sandbox-namespace": "default",
         "io.kubernetes.cri.sandbox-uid": "uid-1",
-        "run.oci.systemd.subgroup": "",
     }
 
 
