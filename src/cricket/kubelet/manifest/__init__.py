@@ -1,0 +1,1 @@
+"""From YAML to pods: parsing, types, defaults, validation, workloads."""

@@ -1,0 +1,69 @@
+"""A container of a pod."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cricket.kubelet.model.base import KubeStruct, Resources
+from cricket.kubelet.model.env import EnvFromSource, EnvVar
+from cricket.kubelet.model.probe import Lifecycle, Probe
+from cricket.kubelet.model.security import SecurityContext
+from cricket.kubelet.model.volume import VolumeMount
+
+
+class ContainerPort(KubeStruct, frozen=True):
+    """A port; `host_port` 0 means none."""
+
+    container_port: int
+    name: str = ""
+    host_port: int = 0
+    host_ip: str = msgspec.field(default="", name="hostIP")
+    protocol: str = "TCP"
+
+
+class ResourceRequirements(KubeStruct, frozen=True):
+    """What is reserved and what is allowed; a request that is not given is the limit."""
+
+    limits: Resources = {}
+    requests: Resources = {}
+
+
+class ResizePolicy(KubeStruct, frozen=True):
+    """Whether a change of "cpu" or "memory" is made in place: NotRequired, or RestartContainer."""
+
+    resource_name: str
+    restart_policy: str
+
+
+class Container(KubeStruct, frozen=True):
+    """A container. `restart_policy` is "" or, for an init container that is a sidecar, "Always"; `image_pull_policy` is
+    filled in by the loader."""
+
+    name: str
+    image: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    ports: tuple[ContainerPort, ...] = ()
+    env_from: tuple[EnvFromSource, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    resources: ResourceRequirements = ResourceRequirements()
+    resize_policy: tuple[ResizePolicy, ...] = ()
+    restart_policy: str = ""
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    liveness_probe: Probe | None = None
+    readiness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+    lifecycle: Lifecycle | None = None
+    termination_message_path: str = "/dev/termination-log"
+    termination_message_policy: str = "File"
+    image_pull_policy: str = ""
+    security_context: SecurityContext = SecurityContext()
+    stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
+
+    @property
+    def sidecar(self) -> bool:
+        """Whether this init container runs beside the others."""
+        return self.restart_policy == "Always"

@@ -1,0 +1,1 @@
+"""The directories and files behind a pod's volumes."""
