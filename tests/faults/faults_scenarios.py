@@ -14,9 +14,10 @@ READY, NOT_READY = 0, 1
 
 
 class _Scenario:
-    """A pod of its own, which `clean_up` removes. `pid` is its mode of PID namespace."""
+    """A pod of its own, which `clean_up` removes. `pid` is its mode of PID namespace, `network` is configuration."""
 
     pid = POD
+    network: dict[str, object] = {}
 
     def __init__(self, faults: Faults) -> None:
         self.node, self.image = faults.node, faults.image
@@ -185,6 +186,12 @@ class RunPodSandboxWithUserNamespace(RunPodSandbox):
         self.sleeper["linux"] = {"security_context": {"namespace_options": options}}
 
 
+class RunPodSandboxByPlugins(RunPodSandbox):
+    """The network is made by the plugins' executables."""
+
+    network = {"builtin_plugins": False}
+
+
 class CreateContainerWithVolumes(CreateContainer):
     """An image as a volume, and a host directory that is not there yet."""
 
@@ -254,5 +261,6 @@ SCENARIOS = [
     RemoveImage,
     StartOfAShortContainer,
     RunPodSandboxWithUserNamespace,
+    RunPodSandboxByPlugins,
     CreateContainerWithVolumes,
 ]

@@ -47,7 +47,8 @@ exec {real} "$@"
 def node(tmp_path: Path, registry: Registry, busybox_ref: str) -> Iterator[Node]:
     bin_dirs = [str(tmp_path / "bin"), BIN_DIR]
     handlers = {"gated": {"path": str(tmp_path / "bin" / "crun")}}
-    with Node.made(tmp_path, registry=registry, network={"bin_dirs": bin_dirs}, handlers=handlers) as made:
+    network = {"bin_dirs": bin_dirs, "builtin_plugins": False}
+    with Node.made(tmp_path, registry=registry, network=network, handlers=handlers) as made:
         made.pull(busybox_ref)
         yield made
         made.remove_pods()
@@ -70,8 +71,9 @@ def test_a_plugin_that_goes_on_leaves_no_address(node: Node, busybox_ref: str) -
     gate = Gate(node.directory / "bin", "host-local", f"{BIN_DIR}/host-local", '[ "$CNI_COMMAND" = ADD ]')
     gate.close()
     config = node.pod()
-    node.cri.start("RunPodSandbox", config=config)
+    call = node.cri.start("RunPodSandbox", config=config)
     gate.wait()
+    assert not call.done()
     node.daemon.kill()
     started_beside(node, gate)
     pod = node.run_pod(config)
@@ -93,8 +95,9 @@ def test_a_container_that_is_being_started_runs_once(node: Node, busybox_ref: st
     script["mounts"] = [{"container_path": "/runs", "host_path": str(runs)}]
     container = node.create(pod, script, config)
     gate.close()
-    node.cri.start("StartContainer", container_id=container)
+    call = node.cri.start("StartContainer", container_id=container)
     gate.wait()
+    assert not call.done()
     node.daemon.kill()
     started_beside(node, gate)
     node.start(container)
@@ -109,8 +112,9 @@ def test_a_sandbox_whose_init_is_being_started_is_removed(node: Node) -> None:
     node.restart()
     gate.close()
     config = node.pod()
-    node.cri.start("RunPodSandbox", config=config, runtime_handler="gated")
+    call = node.cri.start("RunPodSandbox", config=config, runtime_handler="gated")
     gate.wait()
+    assert not call.done()
     node.daemon.kill()
     started_beside(node, gate)
     pod = node.run_pod(config, "gated")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from faults_kit import Faults
 from faults_scenarios import (
-    CreateContainer,
     RemovePodSandbox,
     RunPodSandbox,
     StartContainer,
@@ -31,7 +30,6 @@ def faults(tmp_path: Path, registry: Registry, busybox_ref: str) -> Iterator[Fau
     ("scenario", "first"),
     [
         (RunPodSandbox, "runtime run"),
-        (CreateContainer, "bundle written"),
         (StartContainer, "runtime create"),
         (StopContainer, "stop signal"),
         (StopPodSandbox, "store sandbox stopping"),

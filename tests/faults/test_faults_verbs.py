@@ -15,10 +15,14 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-def faults(tmp_path: Path, registry: Registry, busybox_ref: str) -> Iterator[Faults]:
+def faults(request: pytest.FixtureRequest, tmp_path: Path, registry: Registry, busybox_ref: str) -> Iterator[Faults]:
     # Unused blobs are swept at every start, not only when they are old: the leak check looks for them.
     images = {"gc_min_age": 0}
-    with Node.made(tmp_path, registry=registry, images=images) as node, Faults.on(node, tmp_path, busybox_ref) as made:
+    network = request.getfixturevalue("scenario").network
+    with (
+        Node.made(tmp_path, registry=registry, images=images, network=network) as node,
+        Faults.on(node, tmp_path, busybox_ref) as made,
+    ):
         yield made
 
 

@@ -53,7 +53,7 @@ class Cri:
             raise CriError(method, error.code().name, error.details() or "") from None
 
     def start(self, method: str, /, *, within: float = 60.0, **fields: Any) -> Any:
-        """As `call`, without waiting: a `grpc.Future` whose `result()` raises grpc.RpcError."""
+        """As `call`, without waiting: a grpc.Future, whose `result()` raises grpc.RpcError. Dropping it cancels."""
         path, _, response = _method(method)
         stub = self.channel.unary_unary(path, request_serializer=_bytes, response_deserializer=response.FromString)
         return stub.future(message(method, **fields), timeout=within)

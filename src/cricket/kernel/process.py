@@ -198,12 +198,13 @@ async def run(
     limit: int = 16 << 20,
     drain: float = 1.0,
     fds: Mapping[int, int] | None = None,
+    survivors: bool = False,
 ) -> Result:
     """Run a process to its end and collect its output, at most `limit` bytes of each stream.
 
     After the exit the pipes are read for `drain` more seconds, as a grandchild may hold them open. On `timeout`
     (seconds) or cancellation the process is killed; timeout raises DeadlineExceeded. A non-zero exit is no error here.
-    Raises as `spawn` does.
+    `survivors`: it leaves processes behind, for which no later daemon waits (see children.py). Raises as `spawn`.
     """
     pipes: list[int] = []
     try:
@@ -213,7 +214,7 @@ async def run(
         out_r, out_w, err_r, err_w, *third = pipes
         in_r, in_w = third or (-1, -1)
         extra = {1: out_w, 2: err_w, **(fds or {})}
-        if _heirloom >= 0:
+        if _heirloom >= 0 and not survivors:
             extra[_HEIRLOOM] = _heirloom
         if stdin is not None:
             extra[0] = in_r

@@ -143,7 +143,7 @@ async def _trial(runtime: Runtime, scratch: str, oci_version: str, *, volume: st
         log = os.path.join(bundle, "log")
         words = ["create", f"--bundle={bundle}", f"--pid-file={pid_file}", container_id]
         argv = [runtime.binary, *runtime.global_args, f"--log={log}", "--log-format=json", *words]
-        result = await run(argv, timeout=_TIMEOUT, drain=0)
+        result = await run(argv, timeout=_TIMEOUT, drain=0, survivors=True)
         if result.code:
             text = last_message(_read(log)) or last_message(result.stderr) or f"exit code {result.code}"
             raise Internal(f"{runtime.path} cannot create a container here: {text}")
