@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from cricket import __version__
 from cricket.config.load import Loaded, load
@@ -20,7 +21,7 @@ from cricket.config.model import Config
 from cricket.config.reload import plan
 from cricket.cri.server import CriServer
 from cricket.cri.side import SideService
-from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
+from cricket.errors import CricketError, FailedPrecondition, Internal, InvalidArgument, map_errors
 from cricket.images.pull import PullService
 from cricket.images.store import ImageStore
 from cricket.images.sweep import Sweep
@@ -47,6 +48,7 @@ from cricket.types.image import FsUsage
 from cricket.types.side import ReloadReport
 
 log = logging.getLogger("cricket")
+_THREADS = 64  # for work on files: a path that hangs (NFS) holds one for as long as it hangs
 _DRAIN = 10.0  # seconds for which a stop waits for running verbs; what is left is finished by recovery
 
 
@@ -54,6 +56,8 @@ def main(config_path: str, overrides: dict[str, object]) -> int:
     """Run the daemon until SIGTERM or SIGINT; the exit status. Configuration errors are told and give 2."""
     began = time.monotonic()
     tame_allocator()
+    # Whatever the caller's: containers read the files that we make for them as somebody else.
+    os.umask(0o022)
     try:
         loaded = load(config_path, overrides=overrides)
     except CricketError as error:
@@ -81,6 +85,8 @@ def set_up_logging(config: Config) -> None:
     logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
     for noisy in ("asyncio", "grpc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # gRPC's traceback for a client that goes away at the moment of its answer.
+    logging.getLogger("grpc._cython.cygrpc").addFilter(lambda record: "ExecuteBatchError" not in record.getMessage())
 
 
 class Daemon:
@@ -89,11 +95,13 @@ class Daemon:
     def __init__(self, loaded: Loaded, config_path: str, overrides: dict[str, object]) -> None:
         self.config, self._path, self._overrides = loaded.config, os.path.abspath(config_path), overrides
         self.layout = Layout(self.config.root, self.config.state)
-        self._lock = -1
+        self._locks: list[int] = []
 
     async def run(self, began: float) -> int:
         """Start everything, serve, stop everything."""
-        self._take_lock()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "work"))
+        self._take_lock(self.config.root)
+        self._take_lock(self.config.state)
         self.layout.prepare()
         await children.adopt(f"{self.config.root}/children.lock")
         # conmon creates a file "oom" in its working directory, which is ours, when a container runs out of memory.
@@ -114,18 +122,25 @@ class Daemon:
             await stopped.wait()
             notify("STOPPING=1")
             log.info("stopping; containers go on running")
+        if left := self._parts.ops.running():
+            log.warning("left to the next start, as they hang: %s", ", ".join(left))
+            # To cancel them would undo what the next start finishes, in a daemon that is half gone.
+            logging.shutdown()
+            os._exit(0)
         return 0
 
-    def _take_lock(self) -> None:
-        """Two daemons on one root would undo each other's work."""
-        make_dir(self.config.root, 0o711)
-        path = f"{self.config.root}/daemon.lock"
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _take_lock(self, directory: str) -> None:
+        """Two daemons on one root, or one state directory, would sweep away each other's containers."""
+        make_dir(directory, 0o711)
+        path = f"{directory}/daemon.lock"
+        with map_errors(OSError, Internal, "cannot open the lock", where=path):
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._locks.append(lock)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FailedPrecondition(
-                "another cricket daemon uses this root directory", where=self.config.root, todo="Stop it first."
+                "another cricket daemon uses this directory", where=directory, todo="Stop it, or configure another."
             ) from error
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:

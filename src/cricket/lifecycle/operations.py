@@ -30,7 +30,8 @@ class Operations:
         task = self._running.get(key)
         # One that has just ended may still be listed: its outcome was of another moment.
         if task is None or task.done():
-            task = asyncio.get_running_loop().create_task(start(), name=str(key))
+            name = " ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+            task = asyncio.get_running_loop().create_task(start(), name=name)
             self._running[key] = task
             task.add_done_callback(lambda done: self._ended(key, done))
         result: T = await asyncio.shield(task)
@@ -50,6 +51,10 @@ class Operations:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
+
+    def running(self) -> list[str]:
+        """What is under way, for people."""
+        return [task.get_name() for task in (*self._running.values(), *self._background) if not task.done()]
 
     async def drain(self, timeout: float) -> None:
         """Wait for everything under way, at most `timeout` seconds; what is left goes on in the next life."""

@@ -82,6 +82,10 @@ class Parts:
         self._delays[key] = delay
         asyncio.get_running_loop().call_later(delay, lambda: self.ops.background(work(), "clean up again", key))
 
+    def retry_no_more(self, key: str) -> None:
+        """The clean-up has succeeded; the next failure begins with the shortest delay."""
+        self._delays.pop(key, None)
+
     async def close(self, drain: float) -> None:
         """Wait `drain` seconds for running verbs, then stop watching; containers go on."""
         await self.ops.drain(drain)

@@ -16,10 +16,8 @@ from cricket.lifecycle import (
     container_purge,
     container_release,
     orphans,
+    sandbox_finish,
     sandbox_namespaces,
-    sandbox_purge,
-    sandbox_remove,
-    sandbox_stop,
 )
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.process_watch import UNKNOWN_EXIT
@@ -131,26 +129,10 @@ def _sandbox(e: Parts, box: Sandbox) -> None:
             e.processes.add(box.id, box.init_pid)
         return
     if box.state is not SandboxState.STOPPED:
-        e.ops.background(_finish(e, box.id), "clean up after a restart", box.id)
+        e.ops.background(sandbox_finish.finish(e, box.id), "clean up after a restart", box.id)
 
 
 def _alive(e: Parts, box: Sandbox) -> bool:
     if box.boot_id != e.boot_id or not sandbox_namespaces.alive(e.layout, box):
         return False
     return not box.init_pid or _is_ours(box.init_pid, box.id)
-
-
-async def _finish(e: Parts, sandbox_id: str) -> None:
-    """Complete what was under way: a failed or unfinished create, a stop, a removal."""
-    try:
-        state = e.store.sandboxes[sandbox_id].state
-        if state is SandboxState.CREATING:
-            async with e.locks.hold(sandbox_id):
-                await sandbox_purge.purge(e, sandbox_id)
-        elif state is SandboxState.STOPPING:
-            await sandbox_stop.lost(e, sandbox_id)
-        elif state is SandboxState.REMOVING:
-            await sandbox_remove.remove(e, sandbox_id)
-    except CricketError as error:
-        log.error("sandbox %s could not be cleaned up yet: %s", sandbox_id, error)
-        e.retry_later(sandbox_id, lambda: _finish(e, sandbox_id))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from cricket.errors import AlreadyExists, Unavailable
 from cricket.kernel.effects import effect
 from cricket.kernel.files import make_dir
-from cricket.lifecycle import sandbox_check, sandbox_files, sandbox_init, sandbox_namespaces, sandbox_purge
+from cricket.lifecycle import (
+    sandbox_check,
+    sandbox_files,
+    sandbox_finish,
+    sandbox_init,
+    sandbox_namespaces,
+    sandbox_purge,
+)
 from cricket.lifecycle.clock import new_id, now
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.undo import Undo
@@ -39,7 +46,7 @@ async def _run(e: Parts, config: SandboxConfig, handler: str) -> str:
     )
     concerns(box.id)
     async with e.locks.hold(box.id), Undo() as undo:
-        undo.push("remove the sandbox", lambda: sandbox_purge.purge(e, box.id))
+        undo.push("remove the sandbox", lambda: sandbox_finish.undo(e, box.id))
         e.store.put(box)
         box = await _start(e, box)
         e.store.put(box.fire(SandboxEvent.STARTED))

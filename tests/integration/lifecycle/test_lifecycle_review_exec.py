@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
 from harness.cri import CriError
 from harness.node import Node, until
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from harness.cri import CriError
 from harness.node import Node, until
 from harness.registry import Registry
