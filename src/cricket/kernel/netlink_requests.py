@@ -41,12 +41,13 @@ def new_bridge(name: str, *, mtu: int = 0) -> Request:
 
 
 class End(NamedTuple):
-    """One end of a veth pair. `mac` packed, b"" for a random one; `mtu` 0 leaves it to the kernel."""
+    """One end of a veth pair. `mac` packed, b"" for a random one; `mtu` 0 and `txqlen` None leave it to the kernel."""
 
     name: str
     mtu: int = 0
     mac: bytes = b""
     up: bool = False
+    txqlen: int | None = None
     netns_fd: int = -1  # -1: the socket's own namespace
 
 
@@ -65,6 +66,8 @@ def _end(end: End) -> bytes:
     body = wire.LINK.pack(0, 0, 0, up, up) + attribute_text(wire.IFLA_IFNAME, end.name)
     if end.mtu:
         body += attribute_u32(wire.IFLA_MTU, end.mtu)
+    if end.txqlen is not None:
+        body += attribute_u32(wire.IFLA_TXQLEN, end.txqlen)
     if end.mac:
         body += attribute(wire.IFLA_ADDRESS, end.mac)
     if end.netns_fd >= 0:

@@ -68,9 +68,9 @@ class Bridge(Builtin):
         conf = _conf(call)
         if conf.hairpinMode and conf.promiscMode:
             raise Refused("hairpinMode and promiscMode cannot both be on")
-        mac = veth.parse_mac(str(call.runtime("mac") or conf.args.cni.mac or call.arg("MAC")))
         with Netlink() as host, pod.opened(call) as netns:
             bridge = bridge_host.ensure_bridge(host, conf.bridge, mtu=conf.mtu, promiscuous=conf.promiscMode)
+            mac = veth.parse_mac(str(call.runtime("mac") or conf.args.cni.mac or call.arg("MAC")))
             port = veth.create(
                 *(host, netns, call.attachment.ifname),
                 mtu=conf.mtu,

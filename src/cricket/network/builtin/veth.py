@@ -36,9 +36,9 @@ def create(
     for _ in range(_TRIES):
         # NetworkManager leaves alone what begins with "veth".
         name = f"veth{os.urandom(4).hex()}"
-        pair = requests.new_veth(
-            End(name, mtu=mtu, up=True), End(ifname, mtu=mtu, mac=mac, netns_fd=netns_fd), master=bridge
-        )
+        # No queue at the host's end: that is what the standard plugins' netlink library makes of it.
+        here = End(name, mtu=mtu, up=True, txqlen=0)
+        pair = requests.new_veth(here, End(ifname, mtu=mtu, mac=mac, netns_fd=netns_fd), master=bridge)
         try:
             [_, [payload]] = host.batch([pair, requests.get_link(name)])
         except AlreadyExists as e:
