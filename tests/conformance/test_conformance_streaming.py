@@ -11,11 +11,12 @@ import pytest
 from conformance_kit import FOREVER, ConformanceNode, refused
 from harness.node import until
 
-from cricket.cli.streamclient import PortForward, Transport, run_command
+from cricket.cli.streamclient import PortForward, Transport, run_command, upgrade
 from cricket.errors import CricketError
 from cricket.streaming.tokens import Tokens
 from cricket.types.streams import PortForwardRequest
-from cricket.wire.remotecommand import SPDY_DIALECTS, WEBSOCKET_DIALECTS
+from cricket.wire.channel_mux import ChannelMux
+from cricket.wire.remotecommand import SPDY_DIALECTS, WEBSOCKET_DIALECTS, WEBSOCKET_PORT_DIALECTS
 
 pytestmark = pytest.mark.root
 
@@ -144,14 +145,20 @@ def test_34_attach(node: ConformanceNode, image: str, transport: Transport, prot
     assert node.wait_exit(container).exit_code == 3
 
 
-@pytest.mark.parametrize("transport", ["spdy", "websocket"])
-def test_34_port_forward(node: ConformanceNode, image: str, transport: Transport) -> None:
+def _web_server(node: ConformanceNode, image: str) -> str:
+    """The streaming URL for the port of a web server in a pod."""
     pod = node.run_pod()
     script = "echo hello > /tmp/index.html; exec httpd -f -p 127.0.0.1:8080 -h /tmp"
     container = node.run(pod, node.container(image, "sh", "-c", script))
-    listening = ("wget", "-q", "-O", "-", "http://127.0.0.1:8080/")
-    until(lambda: node.exec(container, *listening).exit_code == 0, "httpd does not listen")
-    url = str(node.cri.call("PortForward", pod_sandbox_id=pod, port=[8080]).url)
+    fetch = ("wget", "-q", "-O", "-", "http://127.0.0.1:8080/")
+    until(lambda: node.exec(container, *fetch).exit_code == 0, "httpd does not listen")
+    return str(node.cri.call("PortForward", pod_sandbox_id=pod, port=[8080]).url)
+
+
+@pytest.mark.parametrize("transport", ["spdy", "websocket"])
+def test_34_port_forward(node: ConformanceNode, image: str, transport: Transport) -> None:
+    """Over WebSocket this is SPDY in a tunnel, as kubectl does it."""
+    url = _web_server(node, image)
 
     async def talk() -> list[bytes]:
         answers = []
@@ -166,3 +173,24 @@ def test_34_port_forward(node: ConformanceNode, image: str, transport: Transport
 
     answers = asyncio.run(talk())
     assert all(answer.startswith(b"HTTP/1.") and answer.endswith(b"hello\n") for answer in answers), answers
+
+
+@pytest.mark.parametrize("protocol", WEBSOCKET_PORT_DIALECTS)
+def test_34_port_forward_over_numbered_channels(node: ConformanceNode, image: str, protocol: str) -> None:
+    """The older WebSocket form: a data and an error channel for each port, which begin with the port's number."""
+    url = _web_server(node, image)
+
+    async def talk() -> bytes:
+        connection = await upgrade(
+            url, "websocket", (protocol,), lambda name: ChannelMux(WEBSOCKET_PORT_DIALECTS[name], 2, server=False)
+        )
+        data = connection.channel(0)
+        answer = await data.read()
+        await data.write(b"GET / HTTP/1.0\r\n\r\n")
+        while not answer.endswith(b"hello\n"):
+            answer += await asyncio.wait_for(data.read(), 20)
+        await connection.close()
+        return answer
+
+    answer = asyncio.run(talk())
+    assert answer[:2] == (8080).to_bytes(2, "little") and answer[2:].startswith(b"HTTP/1.")
