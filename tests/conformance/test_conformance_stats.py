@@ -55,11 +55,13 @@ def test_38_stats_are_complete_without_cadvisor(node: ConformanceNode, image: st
     made = node.container_with(image, "sh", "-c", script, security={}, labels={"l": "c"}, linux=limit)
     container = node.run(pod, made, config)
     until(lambda: _container(node, container).cpu.usage_core_nano_seconds.value > 0, "no CPU time is measured")
+    # The kernel adds up a cgroup's memory.stat every other second.
+    until(lambda: _container(node, container).memory.rss_bytes.value > 0, "no resident memory is measured")
     one = _container(node, container)
     assert one.attributes.metadata.name == "c" and dict(one.attributes.labels) == {"l": "c"}
     assert one.cpu.timestamp > 0 and one.memory.timestamp > 0
     assert 0 < one.memory.working_set_bytes.value <= one.memory.usage_bytes.value <= 64 << 20
-    assert one.memory.available_bytes.value > 0 and one.memory.rss_bytes.value > 0
+    assert one.memory.available_bytes.value > 0
     assert one.writable_layer.used_bytes.value > 0 and one.writable_layer.fs_id.mountpoint
     stats = node.cri.call("PodSandboxStats", pod_sandbox_id=pod).stats
     assert dict(stats.attributes.labels) == {"io.kubernetes.pod.name": "p"}
