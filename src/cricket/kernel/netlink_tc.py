@@ -14,6 +14,7 @@ from cricket.kernel.netlink_wire import attribute, attribute_text, attribute_u32
 
 _NEWQDISC, _GETQDISC, _NEWTFILTER = 36, 38, 44
 _TC = struct.Struct("=B3xiIII")  # tcmsg: family, index, handle, parent, info
+_F_ECHO = 0x8  # or the kernel tells only who listens to changes of queues
 _ROOT, _INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 _KIND, _OPTIONS = 1, 2
 _TBF_PARMS, _TBF_RATE64 = 1, 4
@@ -75,7 +76,7 @@ def redirect(ifindex: int, target: int) -> Request:
 def get_root(ifindex: int) -> Request:
     """Answers with the root queue of a link, for `bucket`."""
     body = _TC.pack(0, ifindex, 0, _ROOT, 0)
-    return Request(_GETQDISC, wire.F_ACK, body, "look up the queue of the network interface", str(ifindex))
+    return Request(_GETQDISC, wire.F_ACK | _F_ECHO, body, "look up the queue of the network interface", str(ifindex))
 
 
 def bucket(payload: bytes) -> Bucket | None:
