@@ -9,19 +9,24 @@ mkdir -p $state
 boot=$(($(cat $state/boot 2>/dev/null || echo 0) + 1))
 echo $boot > $state/boot
 export CRICKET_VM_BOOT=$boot PYTHONUNBUFFERED=1 HOME=/root
+echo "boot $boot: Linux $(uname -r), $(systemctl --version | head -n 1), $(crun --version | head -n 1), $(runc --version | head -n 1)"
 # The network of a node that nobody reaches: an address and a default route.
 ip link add node0 type dummy && ip addr add 192.0.2.10/24 dev node0 && ip link set node0 up && ip route add default dev node0
 
-tests=(tests/vm)
-if [ $boot = 2 ]; then
+# part NAME PATH...: run these tests; their result is in junit.NAME.xml and status.NAME (summary.py reads them).
+part() {
+    echo "part $1: ${*:2}"
+    .venv/bin/pytest -v --no-header -p no:cacheprovider -o faulthandler_timeout=600 --durations=10 \
+        --junitxml="$state/junit.$1.xml" "${@:2}" 2>&1
+    echo $? > "$state/status.$1"
+}
+
+if [ $boot = 1 ]; then
+    part systemd tests/vm
+else
+    part restarted tests/vm
     more=$(tr ' ' '\n' < /proc/cmdline | sed -n 's/^CRICKET_VM_TESTS=//p')
     read -ra more <<< "${more//,/ }"
     [ ${#more[@]} -gt 0 ] || more=(tests/conformance tests/integration)
-    for each in "${more[@]}"; do
-        [ -n "$(find "$each" -name 'test_*.py' -print -quit)" ] && tests+=("$each")
-    done
+    part everywhere "${more[@]}"
 fi
-echo "boot $boot: $(uname -r), systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'), ${tests[*]}"
-.venv/bin/pytest -v --no-header -p no:cacheprovider -o faulthandler_timeout=600 --durations=15 \
-    --junitxml=$state/junit.$boot.xml "${tests[@]}" 2>&1
-echo $? > $state/status.$boot

@@ -1,39 +1,36 @@
-"""Tells the result of the tests in the guest from what it has left: one junit file for each boot."""
+"""Tells the result of the tests in the guest from what they have left: a junit file and an exit status for each part."""
 
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-BOOTS = 2
+PARTS = ("systemd", "restarted", "everywhere")
 
 
-def count(file: Path) -> dict[str, int]:
-    """Numbers of tests by outcome."""
-    suites = ET.parse(file).getroot().iter("testsuite")
+def count(file: Path) -> tuple[int, int, int]:
+    """Numbers of tests that have passed, failed, and were skipped."""
     total = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
-    for suite in suites:
+    for suite in ET.parse(file).getroot().iter("testsuite"):
         for key in total:
             total[key] += int(suite.get(key, "0"))
-    return total
+    bad = total["failures"] + total["errors"]
+    return total["tests"] - bad - total["skipped"], bad, total["skipped"]
 
 
 def main(results: Path, seconds: int) -> int:
-    """Print the closing line; 0 when every boot has run its tests to the end and none has failed."""
-    passed = failed = skipped = 0
-    complete = True
-    for boot in range(1, BOOTS + 1):
-        status, junit = results / f"status.{boot}", results / f"junit.{boot}.xml"
+    """Print the closing line; 0 when every part has run to its end and none has failed."""
+    numbers, complete = [], True
+    print(f"In the guest ({seconds // 60} min {seconds % 60} s; logs in {results}):")
+    for part in PARTS:
+        status, junit = results / f"status.{part}", results / f"junit.{part}.xml"
         if not status.exists() or not junit.exists():
-            print(f"boot {boot}: the tests have not run to their end; see console.{boot}.log")
+            print(f"  {part}: has not run to its end")
             complete = False
             continue
-        numbers = count(junit)
-        bad = numbers["failures"] + numbers["errors"]
-        passed += numbers["tests"] - bad - numbers["skipped"]
-        failed += bad
-        skipped += numbers["skipped"]
+        numbers.append(count(junit))
         complete &= status.read_text().strip() == "0"
-    print(f"In the guest ({seconds // 60} min {seconds % 60} s, details in {results}):")
+        print("  {}: {} passed, {} failed, {} skipped".format(part, *numbers[-1]))
+    passed, failed, skipped = (sum(column) for column in zip(*numbers, strict=True)) if numbers else (0, 0, 0)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 0 if complete and passed and not failed else 1
 

@@ -66,7 +66,8 @@ def syncfs(fd: int) -> None:
 def kernel_log(size: int) -> bytes:
     """The last `size` bytes of the kernel's log (syslog(2), SYSLOG_ACTION_READ_ALL), which stay there."""
     data = ctypes.create_string_buffer(size)
-    return data.raw[: check(_libc.klogctl(ctypes.c_int(3), data, ctypes.c_int(size)), "syslog")]
+    length = check(_libc.klogctl(ctypes.c_int(3), data, ctypes.c_int(size)), "syslog")
+    return data.raw[:length]
 
 
 def die_with_parent(sig: int) -> None:

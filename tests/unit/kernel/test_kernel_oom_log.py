@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
+from cricket.kernel import libc
 from cricket.kernel.oom_log import killed_in, tells
 
 SCOPE = "/kubepods.slice/kubepods-podx.slice/cri-cricket-abc.scope"
@@ -25,3 +30,9 @@ def test_a_kill_elsewhere() -> None:
 
 def test_the_machines_own_log_is_no_problem() -> None:
     assert killed_in("/no/such/cgroup") is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others may not read the kernel's log")
+def test_the_machines_own_log_is_text() -> None:
+    log = libc.kernel_log(1 << 16)
+    assert 0 < len(log) <= 1 << 16 and log.startswith(b"<") and b"\0" not in log
