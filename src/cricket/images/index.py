@@ -17,6 +17,7 @@ import msgspec
 from cricket.errors import DataLoss, FailedPrecondition, Internal, InvalidArgument, ResourceExhausted
 from cricket.images.reference import Reference
 from cricket.kernel.effects import effect
+from cricket.kernel.reserve import Reserve
 from cricket.types.image import Image
 
 _SCHEMA = 1
@@ -35,14 +36,28 @@ class ImageIndex:
         self._lock = threading.Lock()
         self._by_id: dict[str, Image] = {}
         self._names: dict[str, str] = {}
+        self._reserve = Reserve(f"{path}.reserve")
+        try:
+            self._connect()
+        except ResourceExhausted:
+            if not self._reserve.spend():
+                raise
+            self._connect()
+        self.replenish()
+
+    def _connect(self) -> None:
         with self._errors():
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
             try:
                 self._open()
             except BaseException:
                 self._db.close()
                 raise
         self.reload()
+
+    def replenish(self) -> None:
+        """Set disk space aside again, when there is any: with it `remove` works on a full disk."""
+        self._reserve.keep()
 
     def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -53,7 +68,8 @@ class ImageIndex:
                 f"the image index has schema {version}, this version knows {_SCHEMA}", where=self._path
             )
         self._db.execute("CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID")
-        self._db.execute(f"PRAGMA user_version={_SCHEMA}")
+        if version != _SCHEMA:
+            self._db.execute(f"PRAGMA user_version={_SCHEMA}")
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -120,7 +136,9 @@ class ImageIndex:
                     self._db.execute("DELETE FROM images WHERE id = ?", (removed,))
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # On a full disk SQLite has rolled back by itself.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
         effect("image index written")
         images = self._by_id | {image.id: image for image in changed}
@@ -162,9 +180,15 @@ class ImageIndex:
         return list(self._by_id.values())
 
     def remove(self, image_id: str) -> None:
-        """Forget an image with all of its names. Idempotent; durable on return."""
+        """Forget an image with all of its names. Idempotent; durable on return. On a full disk it uses the reserve."""
         with self._lock:
-            if image_id in self._by_id:
+            if image_id not in self._by_id:
+                return
+            try:
+                self._write([], image_id)
+            except ResourceExhausted:
+                if not self._reserve.spend():
+                    raise
                 self._write([], image_id)
 
     def close(self) -> None:

@@ -103,7 +103,9 @@ class ImageStore:
     async def collect(self, *, min_age: float = 0.0) -> Collected:
         """Delete what no image, snapshot or lease needs, unless it is younger than `min_age` seconds."""
         async with self._collecting:
-            return await asyncio.to_thread(self._collector.collect, min_age=min_age)
+            collected = await asyncio.to_thread(self._collector.collect, min_age=min_age)
+            self.index.replenish()
+            return collected
 
     async def settle(self) -> None:
         """Make the layers of finished pulls durable (see layer_store.py). For after a pull; nobody waits for it."""

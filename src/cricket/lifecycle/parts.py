@@ -29,6 +29,7 @@ from cricket.store.store import Store
 from cricket.types.image import Image
 
 Spec = dict[str, Any]
+_FLUSH = 5.0  # seconds after which records that the disk did not take are offered again
 
 
 class Images(Protocol):
@@ -69,12 +70,20 @@ class Parts:
         self.monitor = Conmon(config.monitor.path, layout.exits, log_size_max=config.monitor.log_size_max)
         self.processes = ProcessWatch()
         self.exits = ExitWatch(layout.exits, self.processes.exit_file)
+        store.on_waiting = self._flush_later
 
     def reconfigure(self, config: Config) -> None:
         """Take over what a reload may change; for what is made from now on."""
         self.config = config
         self.monitor.path, self.monitor.log_size_max = config.monitor.path, config.monitor.log_size_max
         self.hooks.directories, self.cdi.directories = config.hooks.dirs, config.cdi.spec_dirs
+
+    def _flush_later(self) -> None:
+        def flush() -> None:
+            if not self.store.flush():
+                self._flush_later()
+
+        asyncio.get_running_loop().call_later(_FLUSH, flush)
 
     def retry_later(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Try a failed clean-up again: after 10 s at first, then ever less often, up to every 5 minutes."""

@@ -18,8 +18,8 @@ class ContainerMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 0
 
     def key(self, sandbox_key: str) -> str:
-        """The reserved name: one live container per key."""
-        return f"{self.name}_{sandbox_key}_{self.attempt}"
+        """The reserved name: one live container per key. Whatever the names hold, no two containers share one."""
+        return repr((self.name, sandbox_key, self.attempt))
 
 
 class Propagation(IntEnum):

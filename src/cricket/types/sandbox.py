@@ -21,8 +21,8 @@ class SandboxMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """The reserved name: one live sandbox per key."""
-        return f"{self.name}_{self.namespace}_{self.uid}_{self.attempt}"
+        """The reserved name: one live sandbox per key. Whatever the names hold, no two sandboxes share one."""
+        return repr((self.name, self.namespace, self.uid, self.attempt))
 
 
 class Dns(msgspec.Struct, frozen=True, omit_defaults=True):

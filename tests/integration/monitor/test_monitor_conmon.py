@@ -56,7 +56,7 @@ async def test_any_name_and_directory_will_do(tmp_path: Path, name: str) -> None
 
 async def test_ending_a_monitor_that_is_none_harms_nobody(tmp_path: Path) -> None:
     """The pid file names a process of somebody else: pids are used again."""
-    with subprocess.Popen(["sleep", "1000000"]) as other:
+    with subprocess.Popen(["sleep", "1000000"]) as other:  # noqa: ASYNC220 (it starts in a moment)
         (tmp_path / "conmon.pid").write_text(str(other.pid))
         await conmon.end(str(tmp_path))
         assert other.poll() is None

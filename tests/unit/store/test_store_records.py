@@ -59,7 +59,7 @@ def test_only_the_owner_reads_the_files_because_records_hold_environments(tmp_pa
     store = Store(str(path))
     store.put(container("c1", "a1"))
     assert {p.name: oct(p.stat().st_mode & 0o777) for p in tmp_path.iterdir()} == dict.fromkeys(
-        ("state.db", "state.db-wal", "state.db-shm"), "0o600"
+        ("state.db", "state.db-wal", "state.db-shm", "state.db.reserve"), "0o600"
     )
 
 
