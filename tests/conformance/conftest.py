@@ -22,7 +22,6 @@ def the_node(
     """The daemon, with busybox pulled. At the end not even images may be left."""
     directory = tmp_path_factory.mktemp("conformance")
     with ConformanceNode.made(directory, registry=registry, cgroup_driver="auto") as node:
-        assert isinstance(node, ConformanceNode)
         node.settle()
         node.pull(busybox_ref)
         yield node

@@ -95,13 +95,14 @@ def test_11_lists_and_status_do_not_wait_for_verbs(node: ConformanceNode, image:
     stopping = node.cri.start("StopContainer", container_id=container, timeout=30)
     removing = node.cri.start("RemoveContainer", container_id=node.create(pod, node.container(image, name="other")))
     slowest = 0.0
+    calls: dict[str, Any] = {
+        "ListPodSandbox": {},
+        "ListContainers": {},
+        "PodSandboxStatus": {"pod_sandbox_id": pod},
+        "ContainerStatus": {"container_id": container},
+    }
     for _ in range(20):
-        for method, fields in (
-            ("ListPodSandbox", {}),
-            ("ListContainers", {}),
-            ("PodSandboxStatus", {"pod_sandbox_id": pod}),
-            ("ContainerStatus", {"container_id": container}),
-        ):
+        for method, fields in calls.items():
             began = time.monotonic()
             node.cri.call(method, **fields)
             slowest = max(slowest, time.monotonic() - began)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -102,7 +103,11 @@ def test_06_systemd_cgroups_path_is_slice_prefix_id(tmp_path: Path, registry: Re
     wrapper = tmp_path / "runtime"
     wrapper.write_text('#!/bin/bash\nexec runc "${@/--systemd-cgroup/--log-format=json}"\n')
     wrapper.chmod(0o755)
-    config = {"cgroup_driver": "systemd", "default_handler": "test", "handlers": {"test": {"path": str(wrapper)}}}
+    config: dict[str, Any] = {
+        "cgroup_driver": "systemd",
+        "default_handler": "test",
+        "handlers": {"test": {"path": str(wrapper)}},
+    }
     with ConformanceNode.made(tmp_path, registry=registry, **config) as node:
         assert node.cri.call("RuntimeConfig").linux.cgroup_driver == pb.SYSTEMD
         node.pull(image)
@@ -120,7 +125,8 @@ def test_06_systemd_cgroups_path_is_slice_prefix_id(tmp_path: Path, registry: Re
 
 
 def test_07_unsupported_rpcs_answer_unimplemented(node: ConformanceNode) -> None:
-    for method, fields in (("CheckpointPod", {"pod_sandbox_id": "x"}), ("RestorePod", {"checkpoint_path": "/x"})):
+    calls: dict[str, Any] = {"CheckpointPod": {"pod_sandbox_id": "x"}, "RestorePod": {"checkpoint_path": "/x"}}
+    for method, fields in calls.items():
         with refused("UNIMPLEMENTED"):
             node.cri.call(method, **fields)
     unknown = node.cri.channel.unary_unary("/runtime.v1.RuntimeService/NoSuchMethod")

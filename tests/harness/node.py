@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from harness.cri import Cri, CriError
 from harness.daemon import DaemonProcess
@@ -51,7 +51,7 @@ class Node:
 
     @classmethod
     @contextlib.contextmanager
-    def made(cls, directory: Path, *, registry: Registry | None = None, **config: Any) -> Iterator[Node]:
+    def made(cls, directory: Path, *, registry: Registry | None = None, **config: Any) -> Iterator[Self]:
         """A started node, which is swept away at the end."""
         network = TestNetwork(directory / "network")
         node = cls(directory, network, registry, **config)
@@ -105,7 +105,7 @@ class Node:
 
     def create(self, pod_id: str, config: dict[str, Any], pod: dict[str, Any] | None = None) -> str:
         """CreateContainer; returns the id. `pod` is what RunPodSandbox was given; the runtime does not need it."""
-        repeated = {"sandbox_config": pod} if pod else {}
+        repeated: dict[str, Any] = {"sandbox_config": pod} if pod else {}
         answer = self.cri.call("CreateContainer", pod_sandbox_id=pod_id, config=config, **repeated)
         return str(answer.container_id)
 
