@@ -100,7 +100,7 @@ class Node:
 
     def run_pod(self, config: dict[str, Any] | None = None, handler: str = "") -> str:
         """RunPodSandbox; returns the id."""
-        request = {"config": config or self.pod(), "runtime_handler": handler}
+        request: dict[str, Any] = {"config": config or self.pod(), "runtime_handler": handler}
         return str(self.cri.call("RunPodSandbox", **request).pod_sandbox_id)
 
     def create(self, pod_id: str, config: dict[str, Any], pod: dict[str, Any] | None = None) -> str:
