@@ -36,8 +36,17 @@ class Undo:
     async def __aexit__(
         self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._steps:
-            await asyncio.shield(self._run())
+        if not self._steps:
+            return
+        task, cancelled = asyncio.ensure_future(self._run()), None
+        # To its end, however often the verb is cancelled meanwhile: the locks that it holds guard the undoing, too.
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     async def _run(self) -> None:
         while self._steps:
