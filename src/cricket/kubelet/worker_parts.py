@@ -1,0 +1,52 @@
+"""What the workers of all pods share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from cricket.kubelet import backoff
+from cricket.kubelet.events import Events
+from cricket.kubelet.loop_cri import Cri
+from cricket.kubelet.loop_observe import Observer
+from cricket.kubelet.model.objects import Objects
+from cricket.kubelet.node import Node
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How the agent works. Seconds, bytes, per cent of the image disk."""
+
+    name: str = "cricket"
+    relist: float = 1.0
+    limits: backoff.Limits = backoff.Limits()
+    retry: float = 10.0
+    minimum_grace: int = 2
+    image_gc_high: int = 85
+    image_gc_low: int = 80
+    image_min_age: float = 120.0
+    image_unused_age: float = 0.0
+    gc_period: float = 60.0
+    log_size: int = 10 << 20
+    log_files: int = 5
+    log_period: float = 10.0
+
+
+class Parts:
+    """One of each for the whole agent. `pulls` are the waits after failed pulls, by image; `objects` is asked for each
+    time, as it changes with the manifests."""
+
+    def __init__(
+        self,
+        cri: Cri,
+        observer: Observer,
+        events: Events,
+        node: Node,
+        settings: Settings,
+        objects: Callable[[], Objects],
+    ) -> None:
+        self.cri, self.observer, self.events = cri, observer, events
+        self.node, self.settings, self.objects = node, settings, objects
+        self.pulls: dict[str, backoff.Entry] = {}
+        self.pull_failed: dict[str, tuple[int, str]] = {}
+        self.pulling: Callable[[str, bool], None] = lambda image, begins: None
