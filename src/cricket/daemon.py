@@ -293,6 +293,7 @@ class Daemon:
             "socket": self.config.socket,
             "default handler": self._handlers.default,
             "network": self._parts.network.condition().message or "ready",
+            "network plugins in the daemon": ", ".join(self._parts.network.in_process()) or "none",
         }
 
 

@@ -70,7 +70,7 @@ class Netlink:
         return [wire.link(p) for p in self._dump(wire.RTM_GETLINK, wire.LINK.pack(0, 0, 0, 0, 0), "list links")]
 
     def addresses(self, ifindex: int = 0, family: int = 0) -> list[Address]:
-        """Addresses: all, those of one link, or those of one family (AF_INET, AF_INET6)."""
+        """Addresses: all, those of one link, or those of one family (AF_INET, AF_INET6). Raises NotFound."""
         body = wire.ADDR.pack(family, 0, 0, 0, ifindex)
         found = [wire.address(p) for p in self._dump(wire.RTM_GETADDR, body, "list addresses")]
         return [a for a in found if ifindex in (0, a.ifindex)]  # old kernels ignore the filter

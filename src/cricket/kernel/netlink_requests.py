@@ -41,7 +41,10 @@ def new_bridge(name: str, *, mtu: int = 0) -> Request:
 
 
 class End(NamedTuple):
-    """One end of a veth pair. `mac` packed, b"" for a random one; `mtu` 0 and `txqlen` None leave it to the kernel."""
+    """One end of a veth pair. `mac` packed, b"" for a random one; `mtu` 0 and `txqlen` None leave it to the kernel.
+
+    Only the near end may be made `up`; the far one has no peer yet when the kernel makes it.
+    """
 
     name: str
     mtu: int = 0

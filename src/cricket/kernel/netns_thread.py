@@ -53,23 +53,25 @@ async def in_own_thread(fn: Callable[[], T]) -> T:
         raise
 
 
-def open_netns(path: str) -> int:
-    """A descriptor of the network namespace pinned at `path`, to be closed.
+@contextlib.contextmanager
+def open_netns(path: str) -> Iterator[int]:
+    """A descriptor of the network namespace pinned at `path`, for the block.
 
-    Raises NotFound when nothing is there, Internal when it is something else.
+    Raises NotFound when nothing is there or something else (after a reboot an empty file), Internal.
     """
     try:
         with map_errors(OSError, Internal, "cannot open the network namespace", where=path):
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            if os.fstat(fd).st_dev == os.stat(_OWN).st_dev:
-                return fd
-            os.close(fd)
     except Internal as e:
         if isinstance(e.__cause__, (FileNotFoundError, NotADirectoryError)):
             raise NotFound("there is no network namespace", where=path) from e
         raise
-    # After a reboot the file is there, but nothing is mounted on it.
-    raise NotFound("this is no network namespace", where=path)
+    try:
+        if os.fstat(fd).st_dev != os.stat(_OWN).st_dev:
+            raise NotFound("this is no network namespace", where=path)
+        yield fd
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

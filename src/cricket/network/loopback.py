@@ -7,16 +7,16 @@ import asyncio
 from cricket.errors import FailedPrecondition
 from cricket.kernel.namespaces import in_netns
 from cricket.kernel.netlink import Netlink
+from cricket.kernel.netns_thread import open_netns, visit
 
 
-async def bring_up(netns: str) -> None:
-    """Bring `lo` up; the kernel gives it its addresses. Idempotent. Raises Internal."""
+def bring_up(netns: str) -> None:
+    """Bring `lo` up; the kernel gives it its addresses. Idempotent. For `netns_thread.in_own_thread`.
 
-    def work() -> None:
-        with Netlink() as netlink:
-            netlink.set_up("lo")
-
-    await asyncio.to_thread(in_netns, netns, work)
+    Raises NotFound, Internal.
+    """
+    with open_netns(netns) as fd, visit(fd), Netlink() as netlink:
+        netlink.set_up("lo")
 
 
 async def check(netns: str) -> None:

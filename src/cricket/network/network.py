@@ -11,6 +11,7 @@ import msgspec
 
 from cricket.errors import CricketError, FailedPrecondition, NotFound, map_errors
 from cricket.kernel.files import atomic_write, make_dir
+from cricket.kernel.netns_thread import in_own_thread
 from cricket.network import attach, cache, check, detach, gc, loopback, pod_args, result, template
 from cricket.network.attachment import Attachment
 from cricket.network.conf import NetworkConf, parse
@@ -97,11 +98,16 @@ class Network:
             "network": conf.name if conf else "",
             "file": conf.path if conf else "",
             "config": msgspec.Raw(conf.raw) if conf else None,
-            "inProcess": self._plugins.in_process(conf) if conf else (),
+            "inProcess": self.in_process(),
             "others": [n.path for n in self._ready.loaded.networks if n is not conf],
             "broken": dict(self._ready.loaded.broken),
             "podCidrs": self._pod_cidrs,
         }
+
+    def in_process(self) -> tuple[str, ...]:
+        """The plugins of the default network that run inside the daemon."""
+        conf = self._ready.default()
+        return self._plugins.in_process(conf) if conf else ()
 
     async def setup(self, sandbox_id: str, netns: str, config: SandboxConfig) -> NetworkResult:
         """Bring up loopback and attach the sandbox to the default network.
@@ -117,8 +123,7 @@ class Network:
         conf = await self._ready.current()
         attachment = Attachment(sandbox_id, netns, args=args, capabilities=capabilities)
         async with self._gate.container(sandbox_id):
-            await loopback.bring_up(netns)
-            for entry in await asyncio.to_thread(cache.read, self._cache_dir, sandbox_id):
+            for entry in await in_own_thread(lambda: _prepare(netns, self._cache_dir, sandbox_id)):
                 await detach.detach_entry(entry, netns, conf, self._plugins, self._cache_dir)
             answer = await attach.attach(conf, attachment, self._plugins, self._cache_dir)
             ips = result.order(result.pod_addresses(answer, attachment.ifname), self._preference)
@@ -209,6 +214,12 @@ class Network:
             return await negotiate(conf, self._plugins)
         except CricketError:
             return conf
+
+
+def _prepare(netns: str, cache_dir: str, sandbox_id: str) -> list[cache.Entry]:
+    """Bring up loopback; what an earlier attempt left. Together, as each way into a thread costs time."""
+    loopback.bring_up(netns)
+    return cache.read(cache_dir, sandbox_id)
 
 
 def _on_host(config: SandboxConfig) -> bool:

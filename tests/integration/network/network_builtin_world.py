@@ -7,6 +7,7 @@ random names and MACs are numbered in the order in which they are met, so that w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cricket.kernel.namespaces import in_netns, pin_namespaces, unpin
+from cricket.kernel.netlink import Address, Netlink
+from cricket.kernel.netlink_wire import IFA_F_TENTATIVE
 from cricket.network import attach, cache, check, detach
 from cricket.network.attachment import Attachment
 from cricket.network.conf import NetworkConf, parse
@@ -49,20 +52,28 @@ class World:
         self.tmp, self.builtin = tmp / name, builtin
         self.tmp.mkdir()
         self.host = str(self.tmp / "host")
-        pin_namespaces({"net": self.host})
         self.pods: dict[str, str] = {}
         self.plugins = Plugins([BIN_DIR], builtin=builtin)
         self.data_dir, self.tuning_dir = self.tmp / "ipam", self.tmp / "tuning"
         self.cache_dir = str(self.tmp / "cache")
+
+    def open(self) -> None:
+        """Make the host."""
+        pin_namespaces({"net": self.host})
         self.quiet(self.host)
         # Both ends of a pair with the same number in their namespaces: the kernel would take a second to see a carrier.
         self.sh("ip link add noise type bridge")
 
     def quiet(self, netns: str) -> None:
-        """Without duplicate address detection, which takes a second."""
-        for which in ("all", "default"):
-            in_netns(netns, lambda which=which: _write(f"net/ipv6/conf/{which}/accept_dad", "0"))
-            in_netns(netns, lambda which=which: _write(f"net/ipv6/conf/{which}/router_solicitations", "0"))
+        """Without duplicate address detection, which takes a second, but for links that a plugin turns it on for."""
+
+        def work() -> None:
+            for which in ("all", "default"):
+                _write(f"net/ipv6/conf/{which}/accept_dad", "0")
+                _write(f"net/ipv6/conf/{which}/router_solicitations", "0")
+                _write(f"net/ipv6/conf/{which}/router_solicitation_delay", "0")
+
+        in_netns(netns, work)
 
     def close(self) -> None:
         unpin([self.host, *self.pods.values()])
@@ -204,30 +215,35 @@ class _Names:
         return self.known.setdefault(found, f"{kind}{count}")
 
 
+_COMMANDS = {
+    "links": "ip -j -d link show",
+    "addresses": "ip -j addr show",
+    "ports": "bridge -j -d link show",
+    "routes": "ip -j -d route show table all",
+    "routes6": "ip -j -d -6 route show table all",
+    "rules": "iptables-save; ip6tables-save",
+}
+
+
 def _netns_state() -> Json:
-    out: Json = {}
-    for name, command in (
-        ("links", "ip -j -d link show"),
-        ("addresses", "ip -j addr show"),
-        ("ports", "bridge -j -d link show"),
-        ("routes", "ip -j -d route show table all"),
-        ("routes6", "ip -j -d -6 route show table all"),
-    ):
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-        out[name] = json.loads(done.stdout or "[]")
-    out["sysctls"] = _sysctls()
-    rules = subprocess.run(["sh", "-c", "iptables-save; ip6tables-save"], capture_output=True, text=True, check=True)
-    out["rules"] = [re.sub(r"\[\d+:\d+\]", "", r) for r in rules.stdout.splitlines() if not r.startswith("#")]
-    return out
+    """Of the namespace that the thread is in."""
+    script = "; echo @; ".join(_COMMANDS.values())
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True)
+    parts = dict(zip(_COMMANDS, done.stdout.split("@\n"), strict=True))
+    rules = [re.sub(r"\[\d+:\d+\]", "", r) for r in parts.pop("rules").splitlines() if not r.startswith("#")]
+    out: Json = {name: json.loads(text or "[]") for name, text in parts.items()}
+    return {**out, "rules": rules, "sysctls": _sysctls()}
 
 
 def _sysctls() -> dict[str, str]:
     """All that are of links, and whether this host routes."""
     found = {}
     for family in ("ipv4", "ipv6"):
-        for path in Path(f"/proc/sys/net/{family}/conf").glob("*/*"):
-            if path.name not in ("stable_secret", "mc_forwarding", *_CHANCE) and os.access(path, os.R_OK):
-                found[f"{family}/{path.parent.name}/{path.name}"] = path.read_text().strip()
+        for link in os.listdir(f"/proc/sys/net/{family}/conf"):
+            for name in os.listdir(f"/proc/sys/net/{family}/conf/{link}"):
+                if name not in ("stable_secret", "mc_forwarding", *_CHANCE):
+                    with contextlib.suppress(PermissionError):
+                        found[f"{family}/{link}/{name}"] = _read(f"net/{family}/conf/{link}/{name}")
     for name in ("ipv4/ip_forward", "core/somaxconn"):
         found[name] = _read(f"net/{name}")
     return found
@@ -245,11 +261,16 @@ def _files(tmp: Path) -> dict[str, list[str]]:
 
 def _settle(netns: str) -> None:
     """Link-local addresses come when a carrier does, in the background."""
+
+    def addresses() -> list[Address]:
+        with Netlink() as netlink:
+            return netlink.addresses()
+
     end = time.monotonic() + 5
-    previous = ""
+    previous: list[Address] = []
     while time.monotonic() < end:
-        now = in_netns(netns, lambda: subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True)).stdout
-        if now == previous and "tentative" not in now:
+        now = in_netns(netns, addresses)
+        if now == previous and not any(a.flags & IFA_F_TENTATIVE for a in now):
             return
         previous = now
         time.sleep(0.01)
@@ -264,7 +285,11 @@ def _write(name: str, value: str) -> None:
 
 
 def _read(name: str) -> str:
-    return Path(f"/proc/sys/{name}").read_text().strip()
+    fd = os.open(f"/proc/sys/{name}", os.O_RDONLY)
+    try:
+        return os.read(fd, 4096).decode().strip()
+    finally:
+        os.close(fd)
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:

@@ -255,9 +255,13 @@ CASES = {
 def worlds(tmp_path: Path) -> Iterator[tuple[World, World]]:
     """(where the executables run, where ours do)."""
     pair = World(tmp_path, "x", builtin=False), World(tmp_path, "y", builtin=True)
-    yield pair
-    for world in pair:
-        world.close()
+    try:
+        for world in pair:
+            world.open()
+        yield pair
+    finally:
+        for world in pair:
+            world.close()
 
 
 def start(case: Case, world: World) -> list[dict[str, Any]]:

@@ -97,12 +97,12 @@ class Bridge(Builtin):
             bridge_host.ensure_gateways(host, bridge, gateways, force=conf.forceAddress)
         if conf.ipMasq and found:
             masquerading.setup(call, [str(ip.address) for ip in ips])
-        port = veth.port_is_up(host, port.name)
+        # Asked again: the first port or address may have changed the bridge's MAC.
+        port, bridge = veth.when_up(host, port.name, bridge.name)
         out: Json = {
             "cniVersion": versions.NEWEST,
             "interfaces": [
-                # Asked again: the first port or address may have changed its MAC.
-                {"name": conf.bridge, "mac": host.link(conf.bridge).mac},
+                {"name": bridge.name, "mac": bridge.mac},
                 {"name": port.name, "mac": port.mac},
                 {"name": inner.name, "mac": inner.mac, "sandbox": call.attachment.netns},
             ],

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator
 
 from cricket.errors import NotFound
 from cricket.kernel.effects import effect
@@ -15,14 +13,9 @@ from cricket.network.builtin.addresses import is_global_unicast, pack
 from cricket.network.builtin.base import Call
 
 
-@contextlib.contextmanager
-def opened(call: Call) -> Iterator[int]:
+def opened(call: Call) -> contextlib.AbstractContextManager[int]:
     """A descriptor of the namespace. Raises NotFound."""
-    fd = open_netns(call.attachment.netns)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+    return open_netns(call.attachment.netns)
 
 
 def remove_interface(call: Call, *, with_addresses: bool) -> list[str]:

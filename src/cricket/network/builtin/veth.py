@@ -69,15 +69,16 @@ def parse_mac(text: str) -> bytes:
     raise Refused(f"{text[:40]!r} is not a MAC address")
 
 
-def port_is_up(host: Netlink, name: str) -> Link:
-    """Wait until the link carries traffic, 2.5 seconds at most; returns it as it is then. Raises Refused."""
+def when_up(host: Netlink, port: str, bridge: str) -> tuple[Link, Link]:
+    """Wait until the port carries traffic, 2.5 seconds at most; both links as they are then. Raises Refused."""
     pause, end = 0.0001, time.monotonic() + 2.55
     while True:
-        link = host.link(name)
+        [[here], [there]] = host.batch([requests.get_link(port), requests.get_link(bridge)])
+        link = wire.link(here)
         if link.operstate == wire.OPER_UP:
-            return link
+            return link, wire.link(there)
         if time.monotonic() > end:
-            raise Refused(f"the port {name} of the bridge does not come up (operational state {link.operstate})")
+            raise Refused(f"the port {port} of the bridge does not come up (operational state {link.operstate})")
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
 
