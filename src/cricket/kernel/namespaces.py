@@ -69,6 +69,17 @@ def pin_namespaces(paths: Mapping[str, str], *, hostname: str = "", sysctls: Map
         raise
 
 
+def pin_of_process(pid: int, kind: str, path: str) -> None:
+    """Bind-mount the namespace that a process is in at `path`. Raises Internal; then nothing stays pinned."""
+    try:
+        with map_errors(OSError, Internal, f"cannot pin the {kind} namespace of process {pid}", where=path):
+            _touch(path)
+            libc.mount(f"/proc/{pid}/ns/{kind}", path, "none", mounts.MS_BIND, "")
+    except BaseException:
+        unpin([path])
+        raise
+
+
 async def pin_user_namespaces(
     paths: Mapping[str, str],
     uid_map: Sequence[tuple[int, int, int]],

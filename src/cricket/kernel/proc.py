@@ -54,6 +54,11 @@ def alive(processes: Iterable[tuple[int, int]]) -> list[bool]:
     return [is_alive(pid, started) for pid, started in processes]
 
 
+def belongs(pid: int, object_id: str) -> bool:
+    """Whether the process is in a cgroup that bears the id: pids are used again, cgroups of containers are not."""
+    return object_id.encode() in (_read(f"{PROC}/{pid}/cgroup") or b"")
+
+
 def descendants(pid: int) -> list[int]:
     """The children of a process, their children and so on, nearest first; empty when it is gone.
 

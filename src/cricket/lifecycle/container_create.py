@@ -52,6 +52,7 @@ async def _create(e: Parts, sandbox_id: str, config: ContainerConfig) -> str:
     restored = await checkpoint_restore.recognise(e, config)
     if restored is not None:
         config = restored.config
+        box = _ready(e, sandbox_id)  # reading the archive took a while
     image = _image(e, config.image)
     container = _record(e, box, config, image)
     concerns(container.id)
@@ -96,12 +97,7 @@ def _image(e: Parts, name: str) -> Image:
 
 def _record(e: Parts, box: Sandbox, config: ContainerConfig, image: Image) -> Container:
     container_id = new_id()
-    log_path = ""
-    if config.log_path and box.config.log_directory:
-        log_path = os.path.join(box.config.log_directory, config.log_path)
-        inside = os.path.normpath(log_path).startswith(os.path.normpath(box.config.log_directory) + "/")
-        if "\0" in log_path or not inside:
-            raise InvalidArgument("log_path leads out of the sandbox's log directory", where=config.log_path)
+    log_path = _log_path(box.config.log_directory, config.log_path)
     return Container(
         id=container_id,
         sandbox_id=box.id,
@@ -117,6 +113,18 @@ def _record(e: Parts, box: Sandbox, config: ContainerConfig, image: Image) -> Co
         cgroup=cgroup_dir(box.config.cgroup_parent, container_id, e.handlers.cgroup_driver),
         boot_id=e.boot_id,
     )
+
+
+def _log_path(directory: str, name: str) -> str:
+    """The log's absolute path, "" for none. Raises InvalidArgument."""
+    if not (directory and name):
+        return ""
+    path = os.path.join(directory, name)
+    if "\0" in path or not os.path.normpath(path).startswith(os.path.normpath(directory).rstrip("/") + "/"):
+        raise InvalidArgument("log_path leads out of the sandbox's log directory", where=name)
+    if ":" in path:
+        raise InvalidArgument("the monitor takes a log's path to end at a colon", where=path, todo="Use another name.")
+    return path
 
 
 async def _build(e: Parts, box: Sandbox, container: Container, image: Image) -> tuple[Container, Updates]:

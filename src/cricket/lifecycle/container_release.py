@@ -27,7 +27,9 @@ async def release(e: Parts, container: Container) -> None:
         await kill_cgroup(e, container)
         await asyncio.to_thread(cgroups.remove, e.cgroups, container.cgroup)
         effect("remove cgroup")
-    unmount(e, container.id)
+    with stage("unmount", container.id):
+        # The kernel writes out what is dirty first.
+        await asyncio.to_thread(unmount, e, container.id)
     effect("unmount bundle")
 
 
@@ -41,7 +43,10 @@ async def _end_monitor(bundle: str) -> None:
 
 
 def unmount(e: Parts, container_id: str) -> None:
-    """Unmount the root file system, volumes and id-mapped layers, by their names: no search in the mount table."""
+    """Unmount the root file system, volumes and id-mapped layers, by their names: no search in the mount table.
+
+    Blocks while the kernel writes out what the container has written.
+    """
     bundle = e.layout.bundle(container_id)
     mounts.unmount(e.layout.rootfs(container_id))
     for directory in (f"{bundle}/volumes", f"{bundle}/lowers"):

@@ -60,6 +60,10 @@ class Layout(msgspec.Struct, frozen=True):
         """Where the mount number `index` is prepared (image volumes, idmapped mounts)."""
         return f"{self.state}/containers/{container_id}/volumes/{index}"
 
+    def target_pid(self, container_id: str) -> str:
+        """Where the PID namespace is pinned that the container shares with another one; among the volumes."""
+        return f"{self.state}/containers/{container_id}/volumes/pid"
+
     def checkpoint(self, container_id: str) -> str:
         """Where a container's CRIU image is unpacked for a restore; durable, as a created container is."""
         return f"{self.root}/checkpoints/{container_id}"

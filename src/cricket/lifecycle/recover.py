@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from cricket.errors import CricketError
+from cricket.kernel.proc import belongs
 from cricket.lifecycle import (
     clock,
     container_checkpoint,
@@ -69,7 +70,7 @@ async def _running(e: Parts, container: Container) -> None:
         container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), _REBOOTED)
         return
     exited = e.exits.read(container.id)
-    if exited is None and _is_ours(container.pid, container.id):
+    if exited is None and belongs(container.pid, container.id):
         e.processes.add(container.id, container.pid)
         return
     if exited is None:
@@ -89,7 +90,7 @@ async def _interrupted_start(e: Parts, container: Container) -> None:
     if container.boot_id == e.boot_id:
         await conmon.created(bundle)
         state = await runtime.state(container.id) or {}
-        if state.get("status") == "running" and _is_ours(int(state["pid"]), container.id):
+        if state.get("status") == "running" and belongs(int(state["pid"]), container.id):
             pid = int(state["pid"])
             e.store.put(container.fire(ContainerEvent.STARTED, pid=pid, started_at=clock.now()))
             e.processes.add(container.id, pid)
@@ -111,15 +112,6 @@ async def _interrupted_start(e: Parts, container: Container) -> None:
     e.store.put(container.fire(ContainerEvent.RESET))
 
 
-def _is_ours(pid: int, container_id: str) -> bool:
-    """Whether the process still belongs to the container: pids are used again, cgroups bear the id."""
-    try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as f:
-            return container_id in f.read()
-    except OSError:
-        return False
-
-
 def _sandbox(e: Parts, box: Sandbox) -> None:
     if box.state is SandboxState.READY and not _alive(e, box):
         box = box.fire(SandboxEvent.LOST)
@@ -135,4 +127,4 @@ def _sandbox(e: Parts, box: Sandbox) -> None:
 def _alive(e: Parts, box: Sandbox) -> bool:
     if box.boot_id != e.boot_id or not sandbox_namespaces.alive(e.layout, box):
         return False
-    return not box.init_pid or _is_ours(box.init_pid, box.id)
+    return not box.init_pid or belongs(box.init_pid, box.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 
 from cricket.kernel import mounts
@@ -10,10 +11,11 @@ from cricket.kernel.effects import effect
 from cricket.kernel.files import atomic_write, make_dir
 from cricket.lifecycle.layout import Layout
 from cricket.types.mount import Mount
-from cricket.types.sandbox import Dns, Sandbox
+from cricket.types.sandbox import Dns, Sandbox, SandboxConfig
 from cricket.types.security import NamespaceMode
 
 SHM_SIZE = 64 << 20
+HOST_SHM = "/dev/shm"
 _HOSTS = (
     "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
 )
@@ -21,10 +23,16 @@ _HOSTS = (
 
 def hostname(box: Sandbox) -> str:
     """What the pod calls itself: its own name, the host's when it shares the host's network and has none."""
-    if box.config.hostname:
-        return box.config.hostname
-    shares = box.config.security.namespaces.network is NamespaceMode.NODE
-    return socket.gethostname() if shares else box.config.metadata.name[:63]
+    return hostname_of(box.config)
+
+
+def hostname_of(config: SandboxConfig) -> str:
+    """The same, before there is a sandbox."""
+    if config.hostname:
+        return config.hostname
+    if config.security.namespaces.network is NamespaceMode.NODE:
+        return socket.gethostname()
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", config.metadata.name)[:63]
 
 
 def write_files(layout: Layout, box: Sandbox) -> None:
@@ -81,6 +89,6 @@ def mount_shm(layout: Layout, box: Sandbox, size: int = SHM_SIZE) -> None:
 def shm_source(layout: Layout, box: Sandbox) -> str:
     """What containers bind at /dev/shm: the pod's, or the host's when the pod shares the host's IPC namespace."""
     if box.config.security.namespaces.ipc is NamespaceMode.NODE:
-        return "/dev/shm"
+        return HOST_SHM
     path = layout.sandbox_file(box.id, "shm")
-    return path if os.path.isdir(path) else "/dev/shm"
+    return path if os.path.isdir(path) else HOST_SHM

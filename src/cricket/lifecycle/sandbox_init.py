@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 
 import msgspec
 
@@ -16,6 +16,7 @@ from cricket.oci.bundle import Bundles
 from cricket.oci.cgroup import cgroup_dir
 from cricket.oci.sandbox_init import InitInputs, find_init, make_rootfs, sandbox_init_spec
 from cricket.types.sandbox import Sandbox
+from cricket.types.security import NamespaceMode
 
 _BUNDLE = "init"
 
@@ -35,17 +36,16 @@ async def start(e: Parts, box: Sandbox) -> Sandbox:
     bundles = Bundles(e.layout.sandbox(box.id))
     bundle = bundles.make(_BUNDLE)
     make_rootfs(bundles.rootfs(_BUNDLE))
-    spec = sandbox_init_spec(
-        InitInputs(
-            sandbox=box,
-            rootfs=bundles.rootfs(_BUNDLE),
-            init=find_init(),
-            host=e.host,
-            handler=e.handlers.settings(handler),
-            namespaces=sandbox_namespaces.joined(e.layout, box),
-            seccomp=seccomp_file(e, box.config.security.seccomp),
-        )
+    inputs = InitInputs(
+        sandbox=box,
+        rootfs=bundles.rootfs(_BUNDLE),
+        init=find_init(),
+        host=e.host,
+        handler=e.handlers.settings(handler),
+        namespaces=sandbox_namespaces.joined(e.layout, box),
+        seccomp=await asyncio.to_thread(seccomp_file, e, box.config.security.seccomp),
     )
+    spec = sandbox_init_spec(inputs)
     bundles.write(_BUNDLE, spec)
     await handler.runtime.run_detached(box.id, bundle, f"{bundle}/pidfile")
     try:
@@ -53,17 +53,18 @@ async def start(e: Parts, box: Sandbox) -> Sandbox:
             init_pid = int(f.read())
     except (OSError, ValueError) as error:
         raise Internal("the runtime did not tell the init's pid", where=bundle) from error
+    sandbox_namespaces.pin_pid(e.layout, box.id, init_pid)
     e.processes.add(box.id, init_pid)
     return msgspec.structs.replace(box, init_pid=init_pid)
 
 
 async def remove(e: Parts, box: Sandbox) -> None:
     """Kill the init and remove what it had. Idempotent; without an init nothing happens."""
-    bundle = e.layout.sandbox_file(box.id, _BUNDLE)
     e.processes.forget(box.id)
-    if not os.path.isdir(bundle):
+    if box.config.security.namespaces.pid is not NamespaceMode.POD:
         return
     await e.handlers.of(box.runtime).runtime.delete(box.id, force=True)
-    cgroups.remove(e.cgroups, cgroup_dir(box.config.cgroup_parent, box.id, e.handlers.cgroup_driver))
+    cgroup = cgroup_dir(box.config.cgroup_parent, box.id, e.handlers.cgroup_driver)
+    await asyncio.to_thread(cgroups.remove, e.cgroups, cgroup)
     effect("remove init cgroup")
-    mounts.unmount_below(bundle)
+    await asyncio.to_thread(mounts.unmount_below, e.layout.sandbox_file(box.id, _BUNDLE))

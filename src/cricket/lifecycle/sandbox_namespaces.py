@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from cricket.kernel.effects import effect
 from cricket.kernel.files import make_dir
-from cricket.kernel.namespaces import is_pinned, pin_namespaces, pin_user_namespaces, unpin
+from cricket.kernel.namespaces import is_pinned, pin_namespaces, pin_of_process, pin_user_namespaces, unpin
 from cricket.lifecycle.layout import Layout
 from cricket.lifecycle.sandbox_files import hostname
 from cricket.types.sandbox import Sandbox, SandboxConfig
 from cricket.types.security import NamespaceMode
 
-KINDS = ("net", "ipc", "uts", "user")
+KINDS = ("net", "ipc", "uts", "user", "pid")
 
 
 def wanted(config: SandboxConfig) -> tuple[str, ...]:
@@ -46,12 +48,23 @@ async def pin(layout: Layout, box: Sandbox, sysctls: dict[str, str]) -> None:
         gids = [(m.container_id, m.host_id, m.length) for m in userns.gids]
         await pin_user_namespaces(paths, uids, gids, hostname=hostname(box), sysctls=sysctls)
     else:
-        pin_namespaces(paths, hostname=hostname(box), sysctls=sysctls)
+        # The kernel makes a network namespace wait while it takes others down.
+        await asyncio.to_thread(pin_namespaces, paths, hostname=hostname(box), sysctls=sysctls)
     effect("pin namespaces")
 
 
+def pin_pid(layout: Layout, sandbox_id: str, init_pid: int) -> None:
+    """Pin the PID namespace of the sandbox's init. Raises Internal.
+
+    Once the init is gone nothing can be started in it any more; a path in /proc would mean whoever has its pid then.
+    """
+    make_dir(f"{layout.sandbox(sandbox_id)}/ns", 0o711)
+    pin_of_process(init_pid, "pid", layout.pin(sandbox_id, "pid"))
+    effect("pin pid namespace")
+
+
 def release(layout: Layout, sandbox_id: str) -> None:
-    """Unpin whatever the sandbox has pinned. Idempotent."""
+    """Unpin whatever the sandbox has pinned. Idempotent; blocks while the kernel lets go."""
     unpin(layout.pin(sandbox_id, kind) for kind in KINDS)
     effect("unpin namespaces")
 

@@ -23,6 +23,10 @@ async def release(e: Parts, box: Sandbox) -> None:
             # A pin that holds no namespace (lost, or after a reboot) is still named: plugins get an empty CNI_NETNS.
             netns = e.layout.pin(box.id, "net") if sandbox_namespaces.alive(e.layout, box) else ""
             await e.network.teardown(box.id, netns, box.config)
+    await asyncio.to_thread(_let_go, e, box)
+
+
+def _let_go(e: Parts, box: Sandbox) -> None:
     sandbox_namespaces.release(e.layout, box.id)
     mounts.unmount(e.layout.sandbox_file(box.id, "shm"))
     effect("unmount shm")
@@ -39,8 +43,11 @@ async def purge(e: Parts, sandbox_id: str) -> None:
         await container_purge.purge(e, container.id)
     if not box.released:
         await release(e, box)
-    directory = e.layout.sandbox(sandbox_id)
-    mounts.unmount_below(directory)
-    await asyncio.to_thread(remove_tree, directory)
+    await asyncio.to_thread(_remove_directory, e.layout.sandbox(sandbox_id))
     effect("remove sandbox directory")
     e.store.delete(box)
+
+
+def _remove_directory(directory: str) -> None:
+    mounts.unmount_below(directory)
+    remove_tree(directory)

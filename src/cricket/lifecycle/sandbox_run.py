@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from cricket.errors import AlreadyExists, Unavailable
 from cricket.kernel.effects import effect
 from cricket.kernel.files import make_dir
@@ -83,18 +85,20 @@ def _existing(e: Parts, config: SandboxConfig) -> str:
 
 async def _start(e: Parts, box: Sandbox) -> Sandbox:
     """Give the sandbox what it needs, in order; the record with what was learnt on the way."""
+    config = box.config
     make_dir(e.layout.sandbox(box.id), 0o711)
     effect("make sandbox directory")
-    if box.config.log_directory:
-        make_dir(box.config.log_directory)
+    if config.log_directory:
+        with stage("log directory", config.log_directory):
+            await asyncio.to_thread(make_dir, config.log_directory)
     with stage("namespaces", box.id):
-        await sandbox_namespaces.pin(e.layout, box, sandbox_check.sysctls(e, box.config))
-    if box.config.security.namespaces.ipc is not NamespaceMode.NODE:
-        sandbox_files.mount_shm(e.layout, box, sandbox_check.shm_size(e, box))
+        await sandbox_namespaces.pin(e.layout, box, sandbox_check.sysctls(e, config))
+    if config.security.namespaces.ipc is not NamespaceMode.NODE:
+        await asyncio.to_thread(sandbox_files.mount_shm, e.layout, box, sandbox_check.shm_size(config))
     box = await _attach_network(e, box)
     sandbox_files.write_files(e.layout, box)
     effect("sandbox files")
-    if box.config.security.namespaces.pid is NamespaceMode.POD:
+    if config.security.namespaces.pid is NamespaceMode.POD:
         with stage("sandbox init", box.id):
             box = await sandbox_init.start(e, box)
     if e.nri.active:

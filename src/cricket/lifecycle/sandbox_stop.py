@@ -8,6 +8,7 @@ import contextlib
 from cricket.errors import NotFound
 from cricket.lifecycle import container_stop, sandbox_purge
 from cricket.lifecycle.parts import Parts
+from cricket.types.container import ContainerState
 from cricket.types.event import EventType
 from cricket.types.sandbox import SandboxEvent, SandboxState
 
@@ -38,7 +39,8 @@ async def _stop(e: Parts, sandbox_id: str) -> None:
 
 async def kill_containers(e: Parts, sandbox_id: str) -> None:
     """Stop all containers of a sandbox at once, without grace; raises the first failure after all were tried."""
-    members = e.store.members(sandbox_id)
+    # One that is being made finds the sandbox stopped and removes itself; on a path that hangs that may take for ever.
+    members = [c for c in e.store.members(sandbox_id) if c.state is not ContainerState.CREATING]
     results = await asyncio.gather(*(container_stop.stop(e, c.id, 0) for c in members), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
