@@ -97,5 +97,9 @@ def _key(kind: str, selector: KeySelector, namespace: str, objects: Objects) -> 
 
 
 def _contents(kind: str, name: str, namespace: str, objects: Objects) -> dict[str, bytes] | None:
-    found = (objects.config_maps if kind == "configmap" else objects.secrets).get(f"{namespace}/{name}")
-    return None if found is None else found.contents()
+    if kind == "configmap":
+        config_map = objects.config_maps.get(f"{namespace}/{name}")
+        # Bytes of binaryData are for files.
+        return None if config_map is None else {k: v.encode() for k, v in config_map.data.items()}
+    secret = objects.secrets.get(f"{namespace}/{name}")
+    return None if secret is None else secret.contents()

@@ -65,8 +65,8 @@ def _escaped(character: str) -> str:
 
 
 def resource_field(pod: Pod, selector: ResourceFieldSelector, node: Node, container: Container | None = None) -> str:
-    """A limit or request of a container (`container`, when the selector names none), divided and rounded up. A limit that
-    is not set is what the node has."""
+    """A limit or request of a container (`container`, when the selector names none), divided and rounded up. A limit
+    that is not set is what the node has."""
     named = next((c for c in pod.containers() if c.name == selector.container_name), container)
     if named is None:
         raise CreateContainerConfigError(f"container {selector.container_name} not found")

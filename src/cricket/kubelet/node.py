@@ -32,5 +32,13 @@ class Node(msgspec.Struct, frozen=True):
     cluster_domain: str = ""
     resolv_conf: str = "/etc/resolv.conf"
     hosts_file: str = "/etc/hosts"
+    seccomp_root: str = "/var/lib/kubelet/seccomp"
+    """Localhost profiles lie below it."""
+    seccomp_default: bool = False
+    """RuntimeDefault instead of Unconfined for who says nothing."""
     handlers: dict[str, str] = {}
     """Runtime handlers by runtimeClassName; a class that is not here is its own handler."""
+
+    def handler(self, runtime_class: str) -> str:
+        """The runtime handler of a runtimeClassName; "" is the default one."""
+        return self.handlers.get(runtime_class, runtime_class)

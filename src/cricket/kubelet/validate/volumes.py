@@ -38,6 +38,9 @@ def _source(path: Path, volume: Volume, spec: PodSpec) -> Findings:
             yield Finding((*here, "medium"), "not supported: huge pages as files")
         if empty.size_limit is not None and parse(empty.size_limit) < 0:
             yield Finding((*here, "sizeLimit"), f"{empty.size_limit} is negative")
+        elif empty.size_limit is not None and not empty.medium:
+            text = "ignored: only medium: Memory is limited; nothing is evicted here"
+            yield Finding((*here, "sizeLimit"), text, warning=True)
     if volume.host_path is not None:
         yield from _host_path((*path, "hostPath"), volume.host_path)
     if (config := volume.config_map) is not None:

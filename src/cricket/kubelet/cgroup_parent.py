@@ -1,0 +1,26 @@
+"""The cgroup of a pod, by its QoS class (kubelet pkg/kubelet/cm)."""
+
+from __future__ import annotations
+
+from cricket.kubelet.model.pod import Pod
+from cricket.kubelet.node import Node
+from cricket.kubelet.qos import QOSClass, qos_class
+
+
+def cgroup_parent(pod: Pod, node: Node) -> str:
+    """ROOT[/burstable|/besteffort]/podUID, or the same as nested slices of systemd."""
+    parts = [part for part in node.cgroup_root.split("/") if part]
+    quality = qos_class(pod)
+    if quality is not QOSClass.GUARANTEED:
+        parts.append(quality.lower())
+    parts.append(f"pod{pod.metadata.uid}")
+    return _slices(parts) if node.systemd else "/" + "/".join(parts)
+
+
+def _slices(parts: list[str]) -> str:
+    """systemd nests by dashes in names, so that a part has none of its own."""
+    result, name = "", ""
+    for part in parts:
+        name = f"{name}-{part.replace('-', '_')}" if name else part.replace("-", "_")
+        result += f"/{name}.slice"
+    return result
