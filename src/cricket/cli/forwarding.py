@@ -51,7 +51,7 @@ async def forward(url: Callable[[], str], args: argparse.Namespace) -> int:
 
     def accept(remote: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.ensure_future(_serve(session, remote, reader, writer))
+            task = asyncio.ensure_future(serve_connection(session, remote, reader, writer))
             busy.add(task)
             task.add_done_callback(busy.discard)
 
@@ -72,7 +72,9 @@ async def forward(url: Callable[[], str], args: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(session: Session, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve_connection(
+    session: Session, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """One local connection to its end. What goes wrong is told; the others go on."""
     try:
         remote = await session.connect(port)

@@ -9,7 +9,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Pods and containers": {
         "pods": "List pod sandboxes",
         "ps": "List containers",
-        "run": "Run a container in a pod of its own",
+        "run": "Run a pod manifest to its end, or a container in a pod of its own",
         "runp": "Run a pod sandbox",
         "create": "Create a container in a pod",
         "start": "Start created containers",
@@ -50,6 +50,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "config check": "Say what is wrong with the configuration",
         "config show": "Print the configuration in force",
         "config registries": "Explain where pulls of a name go",
+        "kubelet": "Run the node agent: manifests become running pods, through any runtime",
+        "kubelet status": "Show the pods of the node agent with reasons",
         "bench node": "Measure pod starts, CPU and memory, also against other runtimes",
         "bench explain": "Show where the time of one pod goes",
         "bench cli": "Measure how fast commands start",

@@ -41,6 +41,7 @@ class Agent:
         self.parts = Parts(cri, self.observer, self.events, node, settings, lambda: self._objects)
         self.workers: dict[str, PodWorker] = {}
         self.changed: Callable[[], None] = lambda: None
+        self.work: asyncio.Task[None]
         self._sources = sources
         self._desired: dict[str, tuple[Desired, ...]] = {}
         self._objects = Objects()

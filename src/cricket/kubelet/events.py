@@ -15,7 +15,7 @@ MOST = 1000
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """One thing that happened, `count` times between `first` and `last` (Unix ns). `pod` is namespace/name, `field` like
+    """One thing that happened, `count` times from `first` to `last` (Unix ns). `pod` is namespace/name, `field` like
     spec.containers{web}, `type` Normal or Warning."""
 
     pod: str

@@ -16,7 +16,7 @@ def encode(service: str) -> bytes:
 
 
 def decode(message: bytes) -> int:
-    """The status of a HealthCheckResponse: field 1, an enum; 0 when it is not there. Raises ValueError for no message."""
+    """The status of a HealthCheckResponse: field 1, an enum; 0 when it is not there. Raises ValueError."""
     status, at = 0, 0
     while at < len(message):
         tag, at = _read(message, at)

@@ -1,43 +1,68 @@
-"""Run a container in a pod of its own, from JSON files in crictl's form; prints the container's id.
+"""Run a pod manifest (YAML) until the pod ends: engine and node agent live as long as the pod and no longer.
 
-The image is pulled when it is missing. When the container does not start, the pod is removed again.
+The logs of all containers are shown, each with its name; Ctrl-C stops the pod with its grace period, a second one at
+once; the exit code is the pod's. The daemon at the runtime endpoint is used when there is one, else one is started for
+as long as the pod lives. --detach hands the manifest to the node agent that is running instead (`cricket kubelet`).
+
+Given two JSON files in crictl's form, CONTAINER.json and POD.json, it runs a container in a pod of its own and prints
+the container's id. The image is pulled when it is missing. When the container does not start, the pod is removed again.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 from typing import Any
 
 from cricket.cli import options
 from cricket.cli.client import Client, connect
 from cricket.cli.documents import read_container, read_pod
+from cricket.cli.errors import UsageError
 from cricket.cli.output import print_json
 from cricket.cli.pulling import POLICIES, auth_config, provide
 from cricket.errors import CricketError
 
 EXAMPLES = """\
-  cricket run container.json pod.json
+  cricket run pod.yaml
+  cricket run -p 8080:80 web.yaml
+  cricket run --detach pod.yaml
   cricket run --pull always --creds me:secret container.json pod.json
-  cricket run --runtime runc --keep container.json pod.json
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("container_config", metavar="CONTAINER.json", help="a ContainerConfig; - for standard input")
-    parser.add_argument("pod_config", metavar="POD.json", help="a PodSandboxConfig")
-    parser.add_argument("--pull", choices=POLICIES, default="missing", help="when to pull the image")
-    parser.add_argument("--keep", action="store_true", help="keep the pod when the container does not start")
+    parser.add_argument("manifest", metavar="POD.yaml|CONTAINER.json", help="- for standard input")
+    parser.add_argument("pod_config", nargs="?", metavar="POD.json", help="a PodSandboxConfig, after a ContainerConfig")
+    pods = parser.add_argument_group("manifests")
+    pods.add_argument(
+        "-p", "--publish", action="append", default=[], type=_ports, metavar="LOCAL:REMOTE", help="forward a local port"
+    )
+    pods.add_argument("-d", "--detach", action="store_true", help="leave it to the running node agent")
+    pods.add_argument("--manifests", metavar="DIR", default="", help="the folder that the running agent watches")
+    pods.add_argument("--events", action="store_true", help="show what happens beside the logs")
+    pods.add_argument("-t", "--timestamps", action="store_true", help="begin each line with its time")
+    pods.add_argument("--root", default="", metavar="DIR", help="volumes and, without a daemon, images")
+    containers = parser.add_argument_group("JSON files")
+    containers.add_argument("--pull", choices=POLICIES, default="missing", help="when to pull the image")
+    containers.add_argument("--keep", action="store_true", help="keep the pod when the container does not start")
     options.add_handler(parser)
     options.add_creds(parser)
     options.add_output(parser)
+    options.add_transport(parser)
     options.add_client(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Pull, then pod, then container."""
-    config, pod_config = read_container(args.container_config), read_pod(args.pod_config)
+    """A manifest, or two JSON files."""
+    if args.pod_config is None:
+        if args.manifest.endswith(".json") and not args.detach and _is_container(args.manifest):
+            raise UsageError("POD.json is missing after CONTAINER.json", todo="see `cricket run --help`")
+        from cricket.cli.podrun import detach, run_manifest
+
+        return detach(args) if args.detach else run_manifest(args)
+    config, pod_config = read_container(args.manifest), read_pod(args.pod_config)
     with connect(args) as client:
         provide(client, config.image.image, args.pull, auth_config(args), pod_config)
         box = client.call("RunPodSandbox", config=pod_config, runtime_handler=args.runtime).pod_sandbox_id
@@ -51,6 +76,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _is_container(path: str) -> bool:
+    """Whether a JSON file is one of crictl's: those have no kind."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return b'"kind"' not in file.read(1 << 20)
+    return False
+
+
 @contextlib.contextmanager
 def _removed_on_failure(client: Client, box: str) -> Any:
     try:
@@ -60,3 +92,12 @@ def _removed_on_failure(client: Client, box: str) -> Any:
             client.call("StopPodSandbox", pod_sandbox_id=box)
             client.call("RemovePodSandbox", pod_sandbox_id=box)
         raise
+
+
+def _ports(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(?:(\d{0,5}):)?(\d{1,5})", text)
+    local, remote = match.groups() if match else (None, "0")
+    pair = int(remote if local is None else local or 0), int(remote)
+    if not 0 < pair[1] < 65536 or pair[0] >= 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair of ports like 8080:80")
+    return pair

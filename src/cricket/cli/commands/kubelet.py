@@ -1,0 +1,69 @@
+"""Run the node agent in the foreground until SIGTERM: pods of manifests become running pods, through any CRI runtime.
+
+Manifests come from folders and files (watched), URLs (polled) or standard input (-): v1 Pod, ConfigMap, Secret,
+PersistentVolumeClaim, and the pods of Deployment, DaemonSet, StatefulSet and Job. Pods go on running without the agent;
+the next one takes them over. Nothing is touched that this agent has not made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from cricket.cli import options
+from cricket.cli.errors import UsageError
+
+FOLDER = "/etc/cricket/manifests"
+ROOT = "/var/lib/cricket-kubelet"
+EXAMPLES = """\
+  cricket kubelet                                     the manifests of /etc/cricket/manifests
+  cricket kubelet --manifests web.yaml --manifests https://example.org/pods.yaml
+  cricket kubelet -r unix:///run/containerd/containerd.sock --manifests ./pods
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument(
+        "--manifests",
+        action="append",
+        default=[],
+        metavar="FOLDER|FILE|URL|-",
+        help=f"where manifests are; may be given several times (default: {FOLDER})",
+    )
+    parser.add_argument("--name", default="cricket", help="name of this agent, which its pods are labelled with")
+    parser.add_argument("--node-name", default="", metavar="NAME", help="name of the node (default: the host's)")
+    parser.add_argument("--root", default=ROOT, metavar="DIR", help=f"volumes and state (default: {ROOT})")
+    parser.add_argument("--log-root", default="/var/log/pods", metavar="DIR", help="logs (default: /var/log/pods)")
+    parser.add_argument("--cgroup-root", default="/cricketpods", metavar="PATH", help="cgroup of all pods")
+    parser.add_argument("--api-socket", default="", metavar="PATH", help="where the API is served")
+    parser.add_argument("--port", type=int, metavar="PORT", help="serve the API on this port of 127.0.0.1, too")
+    parser.add_argument("--image-age", type=options.seconds, default=0.0, metavar="SPAN", help="remove unused images")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    options.add_client(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve."""
+    from cricket.kubelet.agent_session import SOCKET, Options, serve
+    from cricket.kubelet.worker_parts import Settings
+
+    if args.manifests.count("-") > 1:
+        raise UsageError("standard input can be read once", where="--manifests")
+    level = args.log_level.upper()
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname).1s %(message)s")
+    node = {"root": os.path.abspath(args.root), "log_root": os.path.abspath(args.log_root)}
+    node |= {"cgroup_root": args.cgroup_root} | ({"name": args.node_name} if args.node_name else {})
+    settings = Settings(name=args.name, image_unused_age=args.image_age)
+    made = Options(
+        endpoint=options.endpoint(args),
+        manifests=tuple(args.manifests or [FOLDER]),
+        settings=settings,
+        node=node,
+        socket=args.api_socket or SOCKET,
+        port=args.port,
+    )
+    return asyncio.run(serve(made))

@@ -1,0 +1,91 @@
+"""The engine for `cricket run`: the daemon that answers, else one of our own for as long as it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+from cricket.cli.client import _probe, _socket_path
+from cricket.cli.errors import UnreachableError
+from cricket.errors import FailedPrecondition
+
+_MAIN = "import sys; from cricket.cli.main import main; sys.exit(main())"
+_START = 30.0
+_STOP = 20.0
+
+
+@contextlib.asynccontextmanager
+async def engine(endpoint: str, explicit: bool, root: str) -> AsyncIterator[str]:
+    """The endpoint to use. When nobody answers there and nobody asked for just this one, a daemon is started on a
+    socket of its own; its images are kept in `root` for the next time. Raises UnreachableError."""
+    try:
+        _probe(_socket_path(endpoint))
+    except UnreachableError:
+        if explicit:
+            raise
+    else:
+        yield endpoint
+        return
+    if os.geteuid() != 0:
+        raise FailedPrecondition("pods need root", todo="run it as root, or name a daemon with -r")
+    base, state = root or "/var/lib/cricket", f"/run/cricket-run-{os.getpid()}"
+    socket = f"{state}/cricket.sock"
+    log = await asyncio.to_thread(_open_log, base)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _MAIN, "serve", "--log-level", "warning"),
+            *("--root", os.path.join(base, "engine") if root else base, "--state", state, "--socket", socket),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for us: the engine is needed to stop the pod
+        )
+    finally:
+        os.close(log)
+    try:
+        await _ready(process, socket, base)
+        yield f"unix://{socket}"
+    finally:
+        await _end(process)
+        await asyncio.to_thread(_remove, state)
+
+
+def _open_log(base: str) -> int:
+    os.makedirs(base, 0o711, exist_ok=True)
+    return os.open(os.path.join(base, "run.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+async def _ready(process: asyncio.subprocess.Process, socket: str, base: str) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _START
+    while True:
+        try:
+            _probe(socket)
+            return
+        except UnreachableError:
+            if process.returncode is not None or loop.time() > until:
+                todo = "see its log, or start one with `cricket serve`"
+                raise FailedPrecondition("the engine does not start", where=f"{base}/run.log", todo=todo) from None
+        await asyncio.sleep(0.05)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_STOP):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _remove(state: str) -> None:
+    import shutil
+
+    shutil.rmtree(state, ignore_errors=True)
