@@ -182,7 +182,7 @@ class Edit:
         self.messages: list[Message] = []
         self._nft = socket_
         self._tables: set[str] = set()
-        self._new: set[tuple[str, str]] = set()
+        self._rules: dict[tuple[str, str], list[Found]] = {}
         self._chains: dict[tuple[str, str], Chain | None] = {}
 
     def chain(self, table: str, name: str) -> Chain | None:
@@ -194,7 +194,10 @@ class Edit:
 
     def rules(self, table: str, chain: str) -> list[Found]:
         """The rules that the chain has."""
-        return [] if (table, chain) in self._new else self._nft.rules(self.family, table, chain)
+        key = table, chain
+        if key not in self._rules:
+            self._rules[key] = self._nft.rules(self.family, table, chain)
+        return self._rules[key]
 
     def ensure_chain(self, table: str, name: str) -> None:
         """Make the chain and its table unless they are there."""
@@ -205,7 +208,7 @@ class Edit:
             self.messages.append(nft.new_table(self.family, table))
         self.messages.append(nft.new_chain(self.family, table, name, _BASE.get((table, name))))
         self._chains[table, name] = Chain(name, 0)
-        self._new.add((table, name))
+        self._rules[table, name] = []
 
     def add(self, table: str, chain: str, rule: Rule, *, first: bool = False) -> None:
         """Add a rule as the last or the first one, there already or not."""
