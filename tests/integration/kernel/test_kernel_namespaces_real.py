@@ -106,7 +106,8 @@ async def test_the_helper_of_a_user_namespace_is_gone(pins: dict[str, str]) -> N
 
     before, files = children(), len(os.listdir("/proc/self/fd"))
     await pin_user_namespaces(only(pins, "user"), MAP, MAP)
-    assert (children(), len(os.listdir("/proc/self/fd"))) == (before, files)
+    assert children() == before
+    assert len(os.listdir("/proc/self/fd")) <= files
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ async def test_nothing_is_open_afterwards() -> None:
         await shell("cat; echo out; echo err >&2", **options)
     with pytest.raises(DeadlineExceeded):
         await shell("sleep 1000", timeout=0.01, stdin=b"x" * 1_000_000)
-    assert open_files() == before
+    assert open_files() <= before
 
 
 async def test_descriptors_are_mapped_even_when_they_cross(tmp_path: Path) -> None:

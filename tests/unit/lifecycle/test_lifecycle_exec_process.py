@@ -47,7 +47,8 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     for process in made:
         await process.close()
         await process.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    # Fewer, when what an earlier test has left to the garbage collector is closed meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= before
     assert os.listdir(tmp_path) == []
 
 

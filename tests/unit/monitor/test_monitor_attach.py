@@ -1,92 +1,95 @@
-"""An attachment against a monitor that is the other end of a socket pair."""
+"""Attaching, to a socket that speaks as conmon does."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from cricket.monitor import attach
-from cricket.monitor.attach import Attachment
+from cricket.errors import FailedPrecondition
+from cricket.monitor.attach import Attachment, attach
+from cricket.types.streams import STDERR, STDOUT
 
-Pair = tuple[Attachment, socket.socket]
+
+class Conmon:
+    """The other end; the bundle's path is longer than a socket address may be."""
+
+    def __init__(self, directory: Path) -> None:
+        self.bundle = directory / ("x" * 120)
+        self.bundle.mkdir()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        here = os.open(self.bundle, os.O_PATH)
+        self._listener.bind(f"/proc/self/fd/{here}/attach")
+        os.close(here)
+        self._listener.listen()
+        self.socket: socket.socket
+
+    async def attached(self, *, terminal: bool = False) -> Attachment:
+        attachment = await attach(str(self.bundle), terminal=terminal)
+        self.socket = self._listener.accept()[0]
+        return attachment
+
+    def close(self) -> None:
+        self._listener.close()
+        if hasattr(self, "socket"):
+            self.socket.close()
 
 
 @pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    ours, monitor = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    monitor.setblocking(False)
-    attachment = Attachment(ours, "/nosuch/bundle", terminal=False)
-    yield attachment, monitor
-    await attachment.close()
-    monitor.close()
+async def conmon(tmp_path: Path) -> AsyncIterator[Conmon]:
+    made = Conmon(tmp_path)
+    yield made
+    made.close()
 
 
-async def test_output_comes_with_its_stream_and_ends(pair: Pair) -> None:
-    attachment, monitor = pair
-    for packet in (b"\x02out", b"\x03err", b"\x01input", b"\x02"):
-        monitor.send(packet)
-    monitor.close()
-    assert await attachment.read() == (1, b"out")
-    assert await attachment.read() == (2, b"err")
+async def test_output_is_told_apart(conmon: Conmon) -> None:
+    attachment = await conmon.attached()
+    for packet in (b"\x02out", b"\x03err", b"\x01ignored", b"\x02", b"\x02more"):
+        conmon.socket.send(packet)
+    assert [await attachment.read() for _ in range(3)] == [(STDOUT, b"out"), (STDERR, b"err"), (STDOUT, b"more")]
+    conmon.socket.close()
     assert await attachment.read() is None
     assert await attachment.wait() == 0
-    assert await attachment.read() is None
+    await attachment.close()
 
 
-async def test_what_was_written_before_the_end_is_read_after_it(pair: Pair) -> None:
-    attachment, monitor = pair
-    monitor.send(b"\x02late")
-    monitor.close()
-    await attachment.wait()
-    assert await attachment.read() == (1, b"late")
-    assert await attachment.read() is None
-
-
-async def test_a_slow_reader_gets_everything(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    attachment, monitor = pair
-    monkeypatch.setattr(attach, "_LIMIT", 1000)
-    sent = [b"\x02%d" % n + b"x" * 200 for n in range(50)]
-
-    async def write() -> None:
-        for packet in sent:
-            await asyncio.get_running_loop().sock_sendall(monitor, packet)
-        monitor.shutdown(socket.SHUT_WR)
-
-    writing = asyncio.ensure_future(write())
-    received = []
-    while (chunk := await attachment.read()) is not None:
-        await asyncio.sleep(0)
-        received.append(b"\x02" + chunk[1])
+async def test_input_comes_in_pieces_that_conmon_reads_whole(conmon: Conmon) -> None:
+    attachment = await conmon.attached()
+    data = os.urandom(50_000)
+    writing = asyncio.ensure_future(attachment.write(data))
+    loop, received = asyncio.get_running_loop(), bytearray()
+    conmon.socket.setblocking(False)
+    while len(received) < len(data):
+        packet = await loop.sock_recv(conmon.socket, 1 << 20)
+        assert 0 < len(packet) <= 8192
+        received += packet
     await writing
-    assert received == sent
+    assert received == data
+    await attachment.close_stdin()
+    await attachment.close_stdin()
+    assert await loop.sock_recv(conmon.socket, 100) == b""
+    await attachment.write(b"too late")
+    conmon.socket.send(b"\x02still")
+    assert await attachment.read() == (STDOUT, b"still")
+    await attachment.close()
 
 
-async def test_one_that_reads_nothing_is_let_go(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    attachment, monitor = pair
-    monkeypatch.setattr(attach, "_LIMIT", 1000)
-    monkeypatch.setattr(attach, "_PATIENCE", 0.05)
-    monitor.send(b"\x02" + b"x" * 2000)
-    await asyncio.wait_for(attachment.wait(), 5)
-    with pytest.raises(BrokenPipeError):
-        monitor.send(b"\x02more")
-    assert await attachment.read() == (1, b"x" * 2000), "what was taken is still told"
+async def test_a_container_that_is_gone_takes_no_input_and_no_size(conmon: Conmon) -> None:
+    attachment = await conmon.attached(terminal=True)
+    conmon.socket.close()
+    await attachment.write(b"x" * 100_000)
+    await attachment.resize(80, 24)
     assert await attachment.read() is None
-
-
-async def test_input_that_waits_ends_with_the_attachment(pair: Pair) -> None:
-    attachment, monitor = pair
-    writing = asyncio.ensure_future(attachment.write(b"x" * (8 << 20)))
-    await asyncio.sleep(0)
-    monitor.close()
-    await asyncio.wait_for(writing, 5)
-    await attachment.write(b"dropped")
-
-
-async def test_closing_twice_is_no_error(pair: Pair) -> None:
-    attachment, _ = pair
     await attachment.close()
-    await attachment.close()
+
+
+async def test_without_a_monitor_it_is_told(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    for bundle in (tmp_path, tmp_path / "nosuch"):
+        with pytest.raises(FailedPrecondition, match="no monitor"):
+            await attach(str(bundle), terminal=False)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
