@@ -29,6 +29,7 @@ from cricket.kernel import children
 from cricket.kernel.files import make_dir
 from cricket.kernel.filesystem import capacity
 from cricket.kernel.memory import give_back, tame_allocator
+from cricket.lifecycle import metrics
 from cricket.lifecycle.engine import NativeEngine
 from cricket.lifecycle.handlers import Handlers
 from cricket.lifecycle.image_service import NativeImages
@@ -150,7 +151,7 @@ class Daemon:
         stack.callback(store.close)
         images = ImageStore(layout.images, pinned=config.images.pinned, keep_blobs=config.images.keep_blobs)
         stack.callback(images.close)
-        pulls = PullService(images, config.images)
+        pulls = PullService(images, config.images, on_done=metrics.pulled)
         stack.push_async_callback(pulls.close)
         network = self._network()
         await handlers.probe()
@@ -162,6 +163,7 @@ class Daemon:
         await recover(parts)
         stats = self._stats(parts)
         engine = NativeEngine(parts, stats, NativeImages(images, pulls))
+        metrics.register(parts, engine.images)
         streaming = self._streaming(engine)
         await streaming.start()
         stack.push_async_callback(streaming.stop)
@@ -220,9 +222,9 @@ class Daemon:
         if self.config.metrics.address:
             from cricket.cri.metrics_http import MetricsServer
 
-            metrics = MetricsServer(self.config.metrics.address)
-            await metrics.start()
-            stack.push_async_callback(metrics.stop)
+            endpoint = MetricsServer(self.config.metrics.address)
+            await endpoint.start()
+            stack.push_async_callback(endpoint.stop)
         make_dir(os.path.dirname(self.config.socket), 0o711)
         server = CriServer(
             engine,

@@ -7,6 +7,9 @@ import os
 import shutil
 
 from cricket.errors import Internal, map_errors
+from cricket.types.metrics import REGISTRY
+
+_synced = REGISTRY.counter("cricket_fsyncs_total", "Files and directories synced by the daemon.")
 
 
 def atomic_write(path: str, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -23,6 +26,7 @@ def atomic_write(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
                 f.write(data)
                 f.flush()
                 if durable:
+                    _synced.inc()
                     os.fsync(f.fileno())
             os.rename(temp, path)
         except BaseException:
@@ -37,6 +41,7 @@ def sync_dir(path: str) -> None:
     """fsync a directory, so that a rename in it survives power loss."""
     fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        _synced.inc()
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from cricket.errors import DeadlineExceeded, Internal, ResourceExhausted
+from cricket.types.metrics import REGISTRY
 
 # The number under which children of `run` inherit the daemon's lock (children.py): above those that scripts use.
 _HEIRLOOM = 60
 _heirloom = -1
 _REAP = 10.0  # seconds that a killed process has to end; one that hangs in the kernel is left to its fate
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+_spawned = REGISTRY.counter("cricket_processes_total", "Processes started by the daemon.", ("program",))
 _SPAWN_SIGNALS = [signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD]
 
 
@@ -114,6 +116,7 @@ def spawn(
             setsigdef=_SPAWN_SIGNALS,
             setsid=setsid,
         )
+        _spawned.inc(os.path.basename(argv[0]))
         return Child(pid)
 
 
