@@ -33,6 +33,7 @@ from cricket.lifecycle import metrics
 from cricket.lifecycle.engine import NativeEngine
 from cricket.lifecycle.handlers import Handlers
 from cricket.lifecycle.image_service import NativeImages
+from cricket.lifecycle.layer_usage import LayerUsage
 from cricket.lifecycle.layout import Layout
 from cricket.lifecycle.nri_start import start_nri
 from cricket.lifecycle.parts import Parts
@@ -44,8 +45,6 @@ from cricket.network.network import Network
 from cricket.network.stats import interfaces
 from cricket.store.store import Store
 from cricket.streaming.server import StreamServer
-from cricket.types.container import Container
-from cricket.types.image import FsUsage
 from cricket.types.side import ReloadReport
 
 log = logging.getLogger("cricket")
@@ -190,20 +189,23 @@ class Daemon:
         )
 
     def _stats(self, parts: Parts) -> StatsReader:
-        def writable_layer(container: Container) -> FsUsage | None:
-            try:
-                return parts.snapshots.usage(container.id)
-            except CricketError:
-                return None
-
-        return StatsReader(
+        layers = LayerUsage(parts.snapshots.usage)
+        stats = StatsReader(
             parts.cgroups,
             parts.handlers.cgroup_driver,
-            writable_layer=writable_layer,
+            writable_layer=lambda container: layers.get(container.id),
+            measure=layers.refresh,
             interfaces=lambda box: interfaces(box.netns),
             capacity=lambda: capacity(self.layout.images),
             period=self.config.stats.collect_period,
         )
+
+        def removed(object_id: str) -> None:
+            layers.forget(object_id)
+            stats.forget(object_id)
+
+        parts.on_removed = removed
+        return stats
 
     def _streaming(self, engine: NativeEngine) -> StreamServer:
         config = self.config.streaming

@@ -22,6 +22,7 @@ async def purge(e: Parts, container_id: str) -> None:
     e.exits.forget(container_id)
     await asyncio.to_thread(remove_files, e, container_id, len(container.config.mounts))
     e.store.delete(container)
+    e.on_removed(container_id)
 
 
 def remove_files(e: Parts, container_id: str, volumes: int) -> None:

@@ -71,6 +71,7 @@ class Parts:
         self.processes = ProcessWatch()
         self.exits = ExitWatch(layout.exits, self.processes.exit_file)
         store.on_waiting = self._flush_later
+        self.on_removed: Callable[[str], None] = lambda _id: None
 
     def reconfigure(self, config: Config) -> None:
         """Take over what a reload may change; for what is made from now on."""

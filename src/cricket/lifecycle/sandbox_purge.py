@@ -46,6 +46,7 @@ async def purge(e: Parts, sandbox_id: str) -> None:
     await asyncio.to_thread(_remove_directory, e.layout.sandbox(sandbox_id))
     effect("remove sandbox directory")
     e.store.delete(box)
+    e.on_removed(sandbox_id)
 
 
 def _remove_directory(directory: str) -> None:

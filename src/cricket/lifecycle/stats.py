@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -49,7 +49,8 @@ class _Known(msgspec.Struct):
 class StatsReader:
     """Reads usage. Everything but `read` itself runs on the event loop, so there is no lock.
 
-    `writable_layer` is called on the loop and must not block; `interfaces` is called in the worker thread, for
+    `writable_layer` is called on the loop and must not block: it tells what `measure` has found out for the containers
+    of the request, which is awaited before; `interfaces` is called in the worker thread, for
     sandboxes that have a network of their own, and may enter the sandbox's namespace if it comes back. `capacity` tells
     the file system of the writable layers, on the loop, once for each full reading. `period`
     (seconds) is how long a reading is given out again.
@@ -61,6 +62,7 @@ class StatsReader:
         driver: CgroupDriver,
         *,
         writable_layer: Callable[[Container], FsUsage | None] = lambda container: None,
+        measure: Callable[[Iterable[str]], Awaitable[None]] | None = None,
         interfaces: Callable[[Sandbox], tuple[Interface, ...]] = lambda sandbox: (),
         capacity: Callable[[], FsCapacity | None] = lambda: None,
         period: float = 0.0,
@@ -69,6 +71,7 @@ class StatsReader:
     ) -> None:
         self._layout, self._driver = layout, driver
         self._writable_layer, self._interfaces, self._capacity = writable_layer, interfaces, capacity
+        self._measure = measure
         self.period = period
         self._clock, self._monotonic = clock, monotonic
         self._known: dict[str, _Known] = {}
@@ -80,6 +83,7 @@ class StatsReader:
         A running container whose cgroup is gone has vanished and is left out; one that does not run is listed with its
         writable layer alone, when that is known.
         """
+        await self._measure_layers(records)
         readings = await self._read(_container_jobs(records, full))
         fs = self._capacity() if full else None
         return [usage for record in records if (usage := self._container(record, readings, fs)) is not None]
@@ -92,6 +96,7 @@ class StatsReader:
         The numbers of the pod are those of its own cgroup; without one they are the sums over its containers.
         """
         running = [_running(containers) for _, containers in records]
+        await self._measure_layers(each for containers in running for each in containers)
         jobs = [job for containers in running for job in _container_jobs(containers, full, count=True)]
         jobs += [
             _Job(sandbox.id, path, full, True) for sandbox, _ in records if (path := own_cgroup(self._driver, sandbox))
@@ -102,6 +107,10 @@ class StatsReader:
             self._sandbox(sandbox, containers, readings, fs)
             for (sandbox, _), containers in zip(records, running, strict=True)
         ]
+
+    async def _measure_layers(self, records: Iterable[Container]) -> None:
+        if self._measure is not None:
+            await self._measure(record.id for record in records)
 
     def forget(self, object_id: str) -> None:
         """Drop what is remembered of an id; an unknown one is no error."""
