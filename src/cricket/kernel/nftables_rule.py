@@ -27,7 +27,8 @@ _EQUAL, _DIFFERENT = 0, 1
 _META_MARK, _META_IIFNAME, _META_OIFNAME, _META_L4PROTO = 3, 6, 7, 16
 _JUMP, _RETURN = -3, -5
 _BITWISE_MASK, _BITWISE_XOR = 4, 5
-_COMPARE_DATA = 3
+_COMPARE_DATA, _EXTENSION_INFO = 3, 3
+_VERDICT_CHAIN = 2
 _IMMEDIATE_DATA, _DATA_VERDICT = 2, 2
 _SOURCE, _DESTINATION = {4: 12, 16: 8}, {4: 16, 16: 24}  # offsets in the headers by the address's length
 
@@ -113,7 +114,7 @@ def marked(mark: int) -> bytes:
 
 def jump(chain: str) -> bytes:
     """`-j CHAIN`."""
-    return _verdict(_JUMP, attribute_text(2, chain))
+    return _verdict(_JUMP, attribute_text(_VERDICT_CHAIN, chain))
 
 
 def accept() -> bytes:
@@ -174,15 +175,27 @@ def _values(name: str, data: bytes) -> tuple[tuple[int, bytes], ...]:
 def matching(rule_: Rule, there: Iterable[Found]) -> list[Found]:
     """Those rules that are the same as `rule_`."""
     wanted = canonical(rule_.expressions)
-    # Taking rules apart is slow, so first those that hold the same numbers and addresses.
-    parts = [wire.attributes(data)[_COMPARE_DATA] for name, data in expressions(rule_.expressions) if name == "cmp"]
+    # Taking rules apart is slow, so first those that hold the same addresses, texts and names.
+    parts = [part for name, data in expressions(rule_.expressions) if (part := _telling(name, data))]
     likely = (f for f in there if all(part in f.payload for part in parts))
     return [f for f in likely if canonical(f.expressions) == wanted]
 
 
+def _telling(name: str, data: bytes) -> bytes:
+    """Of an expression that we write the bytes that the kernel's account has too."""
+    found = wire.attributes(data)
+    if name == "cmp":
+        return found[_COMPARE_DATA]
+    if name in ("match", "target"):
+        return found[_EXTENSION_INFO].rstrip(b"\0")
+    if name == "immediate":
+        return wire.attributes(wire.attributes(found[_IMMEDIATE_DATA])[_DATA_VERDICT]).get(_VERDICT_CHAIN, b"")
+    return b""
+
+
 def leads_to(found: Found, chain: str) -> bool:
     """Whether a rule jumps or goes to a chain."""
-    verdict = attribute_text(2, chain)
+    verdict = attribute_text(_VERDICT_CHAIN, chain)
     if verdict not in found.payload:
         return False
     return any(name == "immediate" and verdict in data for name, data in expressions(found.expressions))
@@ -226,11 +239,11 @@ def _compare(value: bytes, operator: int = _EQUAL) -> bytes:
 
 
 def _match(name: str, revision: int, info: bytes) -> bytes:
-    return expression("match", attribute_text(1, name) + number(2, revision) + attribute(3, info))
+    return expression("match", attribute_text(1, name) + number(2, revision) + attribute(_EXTENSION_INFO, info))
 
 
 def _target(name: str, revision: int, info: bytes) -> bytes:
-    return expression("target", attribute_text(1, name) + number(2, revision) + attribute(3, info))
+    return expression("target", attribute_text(1, name) + number(2, revision) + attribute(_EXTENSION_INFO, info))
 
 
 def _verdict(code: int, chain: bytes = b"") -> bytes:

@@ -16,10 +16,11 @@ import pytest
 
 from cricket.errors import Internal
 from cricket.kernel import netlink_tc as tc
+from cricket.kernel import netlink_wire as wire
 from cricket.kernel import nftables, nftables_rule
 from cricket.kernel.namespaces import in_netns, pin_namespaces, unpin
-from cricket.kernel.netlink import Netlink
-from cricket.kernel.nftables import IPV4, IPV6, Edit, Nftables, transact
+from cricket.kernel.netlink import Netlink, Request
+from cricket.kernel.nftables import IPV4, Edit, Nftables, transact
 from cricket.network.attachment import Attachment
 from cricket.network.builtin import masquerade, portmap, portmap_rules
 from cricket.network.builtin.bandwidth_rates import bucket
@@ -61,9 +62,6 @@ class Host:
     def _move(self, link: str, netns: str) -> None:
         def work() -> None:
             with open(netns) as f, Netlink() as netlink:
-                from cricket.kernel import netlink_wire as wire
-                from cricket.kernel.netlink import Request
-
                 body = wire.LINK.pack(0, 0, 0, 0, 0) + wire.attribute_text(wire.IFLA_IFNAME, link)
                 body += wire.attribute_u32(wire.IFLA_NET_NS_FD, f.fileno())
                 netlink.batch([Request(wire.RTM_NEWLINK, wire.F_ACK, body, "move")])
@@ -308,8 +306,6 @@ def test_beside_iptables_and_with_each_other(host: Host) -> None:
             w.result(120)
         done.set()
         assert noise.result(60) > 0
-    rules = host.ours()
-    assert len(rules) == len(set(rules)) or len([r for r in rules if "CNI-HOSTPORT" in r]) > 0
     four = host.sh("iptables-save -t nat").splitlines()
     assert len([r for r in four if re.match(r"-A POSTROUTING -s 10\.77\.\d\.\d/32", r)]) == 20
     assert len([r for r in four if r.startswith("-A CNI-HOSTPORT-DNAT")]) == 20
@@ -417,4 +413,3 @@ def test_the_queues_limit(host: Host) -> None:
 
     found = host.do(work)
     assert found[::2] == found[1::2]
-    assert IPV6 != IPV4
