@@ -125,7 +125,8 @@ class Converter:
         try:
             return base64.b64decode("".join(data.split()), validate=True)
         except (binascii.Error, ValueError):
-            self._say(path, "this is not base64; plain text goes into stringData")
+            plain = "data" if path[0] == "binaryData" else "stringData"
+            self._say(path, f"this is not base64; plain text goes into {plain}")
             return b""
 
     def _nothing(self, kind: Any, path: Path) -> Any:

@@ -14,8 +14,10 @@ _POD_LEVEL = ("cpu", "memory")
 
 def requirements(path: Path, value: ResourceRequirements, pod_level: bool = False) -> Findings:
     """Known resources, nothing negative, requests within limits."""
-    for side in ("limits", "requests"):
-        yield from amounts((*path, side), getattr(value, side), pod_level)
+    yield from amounts((*path, "limits"), value.limits, pod_level)
+    # Requests that came from limits were looked at.
+    own = {name: amount for name, amount in value.requests.items() if value.limits.get(name) != amount}
+    yield from amounts((*path, "requests"), own, pod_level)
     for name, request in value.requests.items():
         limit = value.limits.get(name)
         if limit is not None and parse(request) > parse(limit):

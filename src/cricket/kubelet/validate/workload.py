@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from cricket.kubelet.manifest.finding import Finding, Findings, Path, one_of
+from cricket.kubelet.model.pod import PodSpec
+from cricket.kubelet.model.volume import Volume
 from cricket.kubelet.model.workload import DaemonSet, Deployment, Job, LabelSelector, PodTemplate, StatefulSet
 from cricket.kubelet.validate import names, objects, pod
 
@@ -17,7 +21,7 @@ def workload(value: Deployment | DaemonSet | StatefulSet | Job) -> Findings:
     yield from pod.metadata(("spec", "template", "metadata"), template.metadata, template=True)
     if template.metadata.namespace not in ("", value.metadata.namespace or "default"):
         yield Finding(("spec", "template", "metadata", "namespace"), "it has to be the workload's own")
-    yield from pod.spec(("spec", "template", "spec"), template.spec)
+    yield from pod.spec(("spec", "template", "spec"), _with_claims(value))
     if isinstance(value, Job):
         yield from _job(value)
         return
@@ -30,6 +34,16 @@ def workload(value: Deployment | DaemonSet | StatefulSet | Job) -> Findings:
         for i, claim in enumerate(value.spec.volume_claim_templates):
             for finding in objects.claim(claim):
                 yield finding._replace(path=("spec", "volumeClaimTemplates", i, *finding.path))
+
+
+def _with_claims(value: Deployment | DaemonSet | StatefulSet | Job) -> PodSpec:
+    """The template's pod; a StatefulSet's has a volume for each claim, instead of one of the same name."""
+    spec = value.spec.template.spec
+    if not isinstance(value, StatefulSet):
+        return spec
+    claimed = [claim.metadata.name for claim in value.spec.volume_claim_templates]
+    own = [volume for volume in spec.volumes if volume.name not in claimed]
+    return replace(spec, volumes=(*own, *(Volume(name) for name in claimed)))
 
 
 def _count(path: Path, value: int) -> Findings:
