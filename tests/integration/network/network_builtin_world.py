@@ -56,13 +56,15 @@ class World:
         self.plugins = Plugins([BIN_DIR], builtin=builtin)
         self.data_dir, self.tuning_dir = self.tmp / "ipam", self.tmp / "tuning"
         self.cache_dir = str(self.tmp / "cache")
-
-    def open(self) -> None:
-        """Make the host."""
         pin_namespaces({"net": self.host})
-        self.quiet(self.host)
-        # Both ends of a pair with the same number in their namespaces: the kernel would take a second to see a carrier.
-        self.sh("ip link add noise type bridge")
+        try:
+            self.quiet(self.host)
+            # Were both ends of a pair the first links of their namespaces, they would have the same number, and the
+            # kernel would take a second to see a carrier.
+            self.sh("ip link add noise type bridge")
+        except BaseException:
+            self.close()
+            raise
 
     def quiet(self, netns: str) -> None:
         """Without duplicate address detection, which takes a second, but for links that a plugin turns it on for."""

@@ -7,6 +7,7 @@ Each kind of plugin also CHECKs and DELetes what the other has ADDed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -254,14 +255,12 @@ CASES = {
 @pytest.fixture
 def worlds(tmp_path: Path) -> Iterator[tuple[World, World]]:
     """(where the executables run, where ours do)."""
-    pair = World(tmp_path, "x", builtin=False), World(tmp_path, "y", builtin=True)
-    try:
-        for world in pair:
-            world.open()
-        yield pair
-    finally:
-        for world in pair:
-            world.close()
+    with contextlib.ExitStack() as stack:
+        theirs = World(tmp_path, "x", builtin=False)
+        stack.callback(theirs.close)
+        ours = World(tmp_path, "y", builtin=True)
+        stack.callback(ours.close)
+        yield theirs, ours
 
 
 def start(case: Case, world: World) -> list[dict[str, Any]]:
