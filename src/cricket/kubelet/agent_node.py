@@ -49,5 +49,5 @@ def _hugepages() -> tuple[str, ...]:
     with contextlib.suppress(OSError):
         for name in os.listdir("/sys/kernel/mm/hugepages"):
             kib = int(name.removeprefix("hugepages-").removesuffix("kB"))
-            sizes.append(f"{kib >> 20}Gi" if kib >= 1 << 20 else f"{kib >> 10}Mi" if kib >= 1 << 10 else f"{kib}Ki")
+            sizes.append(f"{kib >> 20}GB" if kib >= 1 << 20 else f"{kib >> 10}MB" if kib >= 1 << 10 else f"{kib}KB")
     return tuple(sorted(sizes))

@@ -176,6 +176,7 @@ class PodWorker:
                 self._failed(action, error)
                 if isinstance(action, RunSandbox):
                     return False
+                continue
             except CricketError as error:
                 await self._trouble(error)
                 return False

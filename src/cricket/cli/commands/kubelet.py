@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if args.manifests.count("-") > 1:
         raise UsageError("standard input can be read once", where="--manifests")
     level = args.log_level.upper()
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname).1s %(message)s")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname).1s %(message)s")
+    logging.getLogger("cricket").setLevel(level)
     node = {"root": os.path.abspath(args.root), "log_root": os.path.abspath(args.log_root)}
     node |= {"cgroup_root": args.cgroup_root} | ({"name": args.node_name} if args.node_name else {})
     settings = Settings(name=args.name, image_unused_age=args.image_age)
