@@ -47,9 +47,7 @@ class ProcessWatch:
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
-            watched = _Watched(pid, -1)
-            self._watched[object_id] = watched
-            self._gone(object_id)
+            self.lost(object_id, pid)
             return False
         except OSError as error:
             # The exit file tells of its end, too, and a signal tries again.
@@ -59,6 +57,12 @@ class ProcessWatch:
         self._watched[object_id] = _Watched(pid, pidfd)
         asyncio.get_running_loop().add_reader(pidfd, self._gone, object_id)
         return True
+
+    def lost(self, object_id: str, pid: int) -> None:
+        """The process is gone: report its exit, as soon as its monitor has told the code or has ended."""
+        self.forget(object_id)
+        self._watched[object_id] = _Watched(pid, -1)
+        self._gone(object_id)
 
     def exit_file(self, object_id: str, code: int, when: int) -> None:
         """An exit file has appeared (callback of ExitWatch)."""

@@ -6,9 +6,10 @@ what takes long (networks, mounts) goes on in the background after serving has b
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
-from cricket.errors import CricketError
+from cricket.errors import CricketError, DeadlineExceeded
 from cricket.kernel.proc import belongs
 from cricket.lifecycle import (
     clock,
@@ -27,6 +28,7 @@ from cricket.types.container import Container, ContainerEvent, ContainerState
 from cricket.types.sandbox import Sandbox, SandboxEvent, SandboxState
 
 log = logging.getLogger(__name__)
+_PATIENCE = 10.0  # seconds for which serving waits for containers to be recovered
 _REBOOTED = "the machine was restarted while the container ran"
 
 
@@ -38,16 +40,27 @@ async def recover(e: Parts) -> None:
     e.exits.start()
     container_exit.listen(e)
     await container_checkpoint.recover(e)
-    for container in list(e.store.containers.values()):
-        # Exits that are told meanwhile wait for the lock.
-        async with e.locks.hold(container.id):
-            await _container(e, container)
+    work = [
+        e.ops.background(_container(e, container.id), "recover", container.id)
+        for container in list(e.store.containers.values())
+    ]
+    if work:
+        # What hangs (a runtime, a file server) must not keep the others waiting: its verbs wait for its lock.
+        await asyncio.wait(work, timeout=_PATIENCE)
     for box in list(e.store.sandboxes.values()):
         _sandbox(e, box)
     await orphans.sweep(e)
 
 
-async def _container(e: Parts, container: Container) -> None:
+async def _container(e: Parts, container_id: str) -> None:
+    # Exits that are told meanwhile wait for the lock, too.
+    async with e.locks.hold(container_id):
+        container = e.store.containers.get(container_id)
+        if container is not None:
+            await _recover(e, container)
+
+
+async def _recover(e: Parts, container: Container) -> None:
     state = container.state
     try:
         if state is ContainerState.STARTING:
@@ -74,7 +87,12 @@ async def _running(e: Parts, container: Container) -> None:
         e.processes.add(container.id, container.pid)
         return
     if exited is None:
-        await conmon.gone(e.layout.bundle(container.id))
+        try:
+            await conmon.gone(e.layout.bundle(container.id))
+        except DeadlineExceeded:
+            # It hangs; its end, or that of patience, is told as any other exit.
+            e.processes.lost(container.id, container.pid)
+            return
         exited = e.exits.read(container.id)
     if exited is not None:
         container_exit.settle(e, container, *exited, "")
@@ -109,7 +127,10 @@ async def _interrupted_start(e: Parts, container: Container) -> None:
     await container_release.kill_cgroup(e, container)
     await conmon.gone(bundle)
     e.exits.forget(container.id)
-    e.store.put(container.fire(ContainerEvent.RESET))
+    container = container.fire(ContainerEvent.RESET)
+    e.store.put(container)
+    if container.boot_id != e.boot_id:
+        container_exit.settle(e, container, UNKNOWN_EXIT, clock.now(), _REBOOTED)
 
 
 def _sandbox(e: Parts, box: Sandbox) -> None:
