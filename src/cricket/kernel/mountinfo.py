@@ -75,7 +75,7 @@ def propagation_of(file: str, *, path: str = SELF) -> Propagation:
 def _lines(path: str) -> Iterator[str]:
     with (
         map_errors(OSError, Internal, "cannot read the mount table", where=path),
-        open(path, encoding="utf-8", errors="surrogateescape") as f,
+        open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as f,
     ):
         # One read, not line by line: the kernel then gives one consistent picture for all but very long tables.
         text = f.read()

@@ -175,7 +175,7 @@ def unmount_below(directory: str) -> None:
 
 def mount_points() -> list[str]:
     """Every mount point of this mount namespace, in mount order."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as f:
         return [_unescape(line.split(" ", 5)[4]) for line in f]
 
 

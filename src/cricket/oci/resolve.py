@@ -37,7 +37,7 @@ def resolve_mounts(
             source = _host_source(mount)
         if mount.propagation != Propagation.PRIVATE:
             if table is None:
-                with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+                with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as f:
                     table = mountinfo.parse(f.read())
             mountinfo.check_propagation(source, mount.propagation, table)
         result.append(ResolvedMount(mount=mount, source=source))
