@@ -32,7 +32,12 @@ class Cri:
     """
 
     def __init__(self, socket_path: str) -> None:
-        options = [("grpc.max_receive_message_length", 64 << 20), ("grpc.default_authority", "localhost")]
+        options = [
+            ("grpc.max_receive_message_length", 64 << 20),
+            ("grpc.default_authority", "localhost"),
+            # Else a connection to a daemon that was killed, with its error and back-off, is shared with the next one's.
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
         self.channel = grpc.insecure_channel(f"unix:{socket_path}", options=options)
 
     def close(self) -> None:

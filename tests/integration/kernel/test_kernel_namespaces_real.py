@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cricket.errors import Internal
+from cricket.errors import Internal, InvalidArgument
 from cricket.kernel import mounts
 from cricket.kernel.namespaces import (
     in_netns,
@@ -66,7 +66,7 @@ def test_new_namespaces_are_pinned_and_ours_stay(pins: dict[str, str]) -> None:
 
 
 def test_a_failure_leaves_nothing(pins: dict[str, str]) -> None:
-    with pytest.raises(Internal, match=r"net\.nosuch"):
+    with pytest.raises(InvalidArgument, match=r"net\.nosuch"):
         pin_namespaces(only(pins, *KINDS), sysctls={"net.nosuch": "1"})
     with pytest.raises(Internal, match="namespaces"):
         pin_namespaces({"net": f"{pins['net']}/below/nothing"})

@@ -92,4 +92,4 @@ async def test_without_a_monitor_it_is_told(tmp_path: Path) -> None:
     for bundle in (tmp_path, tmp_path / "nosuch"):
         with pytest.raises(FailedPrecondition, match="no monitor"):
             await attach(str(bundle), terminal=False)
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert len(os.listdir("/proc/self/fd")) <= len(before)
