@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from cricket.errors import Internal, map_errors
+from cricket.errors import Internal, InvalidArgument, map_errors
 from cricket.kernel import libc, mounts
 from cricket.kernel.process import run, spawn
 
@@ -17,6 +18,7 @@ T = TypeVar("T")
 CLONE_FLAGS = {"net": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000, "user": 0x10000000, "pid": 0x20000000}
 _HELPER_FLAGS = {"net": "--net", "ipc": "--ipc", "uts": "--uts", "user": "--user"}
 _TIMEOUT = 10.0
+_REFUSED = (errno.ENOENT, errno.EINVAL, errno.EISDIR, errno.ERANGE, errno.ENOTDIR)
 
 
 def _in_thread(fn: Callable[[], T]) -> T:
@@ -156,11 +158,18 @@ def _sysctl_path(key: str) -> str:
 
 
 def write_sysctls(sysctls: Mapping[str, str]) -> None:
-    """Write sysctls ("net.ipv4.ip_forward") in the namespaces of the calling thread. Raises Internal."""
+    """Write sysctls ("net.ipv4.ip_forward") in the namespaces of the calling thread.
+
+    Raises InvalidArgument for one that this kernel does not have, or a value that it refuses; Internal.
+    """
     for key, value in sysctls.items():
-        path = "/proc/sys/" + _sysctl_path(key)
-        with map_errors(OSError, Internal, f"cannot set sysctl {key} to {value!r}", where=path), open(path, "w") as f:
-            f.write(value)
+        path, what = "/proc/sys/" + _sysctl_path(key), f"cannot set sysctl {key[:200]} to {value[:200]!r}"
+        try:
+            with open(path, "w") as f:
+                f.write(value)
+        except OSError as error:
+            kind = InvalidArgument if error.errno in _REFUSED else Internal
+            raise kind(what, where=path) from error
 
 
 def _enter(path: str, kind: int) -> None:

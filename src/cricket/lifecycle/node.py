@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -35,6 +36,9 @@ class NativeNode:
         if not self._e.handlers.infos() or problems:
             message = problems[0] if problems else "no OCI runtime can be used on this host"
             return Condition("RuntimeReady", False, "RuntimeNotUsable", message)
+        monitor = self._e.config.monitor.path
+        if shutil.which(monitor) is None:
+            return Condition("RuntimeReady", False, "MonitorMissing", f"{monitor} is not installed")
         return Condition("RuntimeReady", True)
 
     def _info(self) -> dict[str, str]:
@@ -52,6 +56,7 @@ class NativeNode:
             "handlers": handlers,
             "sandboxes": len(e.store.sandboxes),
             "containers": len(e.store.containers),
+            "network": e.network.describe(),
         }
         return {"info": _json(info), "config": _json(msgspec.to_builtins(e.config))}
 

@@ -149,5 +149,5 @@ def test_work_inside_a_network_namespace(pins: dict[str, str]) -> None:
 def test_sysctls_may_be_spelled_with_slashes(pins: dict[str, str]) -> None:
     pin_namespaces(only(pins, "net"), sysctls={"net/ipv4/conf/all/forwarding": "1"})
     assert inside(only(pins, "net"), "cat", "/proc/sys/net/ipv4/conf/all/forwarding") == "1"
-    with pytest.raises(Internal, match=r"kernel\.nosuch"):
+    with pytest.raises(InvalidArgument, match=r"kernel\.nosuch"):
         write_sysctls({"kernel.nosuch": "1"})
