@@ -17,6 +17,7 @@ from cricket.kernel.effects import effect
 from cricket.network import versions
 from cricket.network.attachment import Attachment
 from cricket.network.conf import NetworkConf
+from cricket.types.stage import stage
 
 TIMEOUT = 120.0
 
@@ -64,12 +65,13 @@ class Executable:
         """See `Plugin`."""
         name = os.path.basename(self.path)
         try:
-            done = await process.run(
-                [self.path],
-                stdin=msgspec.json.encode(net_conf),
-                env=environment(command, args, self._bin_dirs),
-                timeout=self._timeout,
-            )
+            with stage(f"CNI plugin {name} {command}", args.container_id):
+                done = await process.run(
+                    [self.path],
+                    stdin=msgspec.json.encode(net_conf),
+                    env=environment(command, args, self._bin_dirs),
+                    timeout=self._timeout,
+                )
         except DeadlineExceeded as e:
             what = f"CNI plugin {name} did not finish {command} in {self._timeout:g} s"
             raise DeadlineExceeded(what, where=args.container_id) from e

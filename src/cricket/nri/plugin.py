@@ -17,6 +17,7 @@ from cricket.nri.names import check_name
 from cricket.nri.plain import Plain, parse, to_plain
 from cricket.nri.rpc import Connection, PluginError, PluginGone
 from cricket.nri.sync_chunks import chunks
+from cricket.types.stage import stage
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,8 @@ class Plugin:
         return {}
 
     async def _call(self, method: str, request: bytes, kind: Any) -> Any:
-        answer = await self.connection.call(method, request, self._runtime.request_timeout)
+        with stage(f"NRI plugin {self.name} {method}"):
+            answer = await self.connection.call(method, request, self._runtime.request_timeout)
         try:
             return parse(kind, answer)
         except InvalidArgument as e:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,12 +91,19 @@ def _runs(text: str) -> bool:
     return text in subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True).stdout
 
 
+def _why(node: Node, subject: str) -> str:
+    command = "import sys; from cricket.cli.main import main; sys.exit(main())"
+    argv = [sys.executable, "-c", command, "-r", f"unix://{node.socket}", "why", subject]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+
 def test_a_stop_does_not_wait_for_ever_for_what_hangs(stuck: tuple[Node, Path]) -> None:
     node, flag = stuck
     config = node.pod()
     flag.touch()
     hanging = node.cri.start("RunPodSandbox", config=config)
     until(lambda: _runs(str(node.daemon.config["network"]["bin_dirs"][0])), "the plugin is not called")
+    assert "CNI plugin hangs ADD" in _why(node, "test/pod1")
     began = time.monotonic()
     assert node.daemon.stop() == 0
     assert time.monotonic() - began < 25
