@@ -32,6 +32,8 @@ class Shown(msgspec.Struct, frozen=True):
 def pod_status(s: Situation, shown: Shown, now: int, before: Json | None = None) -> Json:
     """The status at `now` (Unix ns). `before` is the last one: a condition that stays keeps its transition time."""
     ended = outcome(s.pod, s.records, s.started_at, now)
+    if any(record.alive for record in s.records.containers):
+        ended = ""  # a phase is final: it is told when nothing runs any more
     inits = [_container(s, shown, container, True, ended) for container in s.pod.spec.init_containers]
     mains = [_container(s, shown, container, False, ended) for container in s.pod.spec.containers]
     status: Json = {"phase": phase(s.pod, inits, mains, ended)}

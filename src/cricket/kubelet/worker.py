@@ -136,8 +136,8 @@ class PodWorker:
     def _decided(self) -> Plan:
         now, before = time.time_ns(), self._waiting
         self._held = {key: at for key, at in self._held.items() if at > now}
-        plan = decide(self.situation(), now)
         self.probes.update(self.pod, self.records, self.ip)
+        plan = decide(self.situation(), now)
         for name in plan.waiting:
             if before.get(name, ("",))[0] != plan.waiting[name][0]:
                 text = f"Back-off restarting failed container {name} in pod {title(self.pod)}"

@@ -24,7 +24,7 @@ def test_pod_runs_and_goes(agent: AgentProcess, node: Node) -> None:
     status = agent.wait_ready()
     assert status["phase"] == "Running" and status["podIP"] and status["qosClass"] == "BestEffort"
     until(lambda: agent.output("main") == "hello\n", "no output")
-    assert agent.reasons() == ["Pulled", "Created", "Started"]
+    assert agent.reasons() == ["Pulling", "Pulled", "Created", "Started"]
     agent.drop()
     until(lambda: not agent.pod(), "it does not go")
     assert agent.messages("Killing") == ["Stopping container main"]
@@ -83,16 +83,19 @@ def test_init_containers_and_sidecars(agent: AgentProcess) -> None:
           terminationGracePeriodSeconds: 5
           volumes: [{name: v, emptyDir: {}}]
           initContainers:
-          - {name: first, image: IMAGE, command: [sh, -c, "echo first >> /v/order"], volumeMounts: [{name: v, mountPath: /v}]}
+          - name: first
+            image: IMAGE
+            args: [sh, -c, "echo first >> /v/o"]
+            volumeMounts: &v [{name: v, mountPath: /v}]
           - name: side
             image: IMAGE
             restartPolicy: Always
             command: [sh, -c, "trap 'echo side ends; exit 0' TERM; touch /v/up; while :; do sleep 0.1; done"]
             startupProbe: {exec: {command: [test, -e, /v/up]}, periodSeconds: 1}
             volumeMounts: [{name: v, mountPath: /v}]
-          - {name: second, image: IMAGE, command: [sh, -c, "test -e /v/up && echo second >> /v/order"], volumeMounts: [{name: v, mountPath: /v}]}
+          - {name: second, image: IMAGE, command: [sh, -c, "test -e /v/up && echo second >> /v/o"], volumeMounts: *v}
           containers:
-          - {name: main, image: IMAGE, command: [sh, -c, "cat /v/order; sleep 1"], volumeMounts: [{name: v, mountPath: /v}]}
+          - {name: main, image: IMAGE, command: [sh, -c, "cat /v/o; sleep 1"], volumeMounts: *v}
     """)
     status = agent.wait_phase("Succeeded")
     assert agent.output("main") == "first\nsecond\n" and agent.output("side") == "side ends\n"

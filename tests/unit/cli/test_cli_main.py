@@ -20,7 +20,15 @@ from cricket.cli.options import Parser
 ROOM = Path(cricket.cli.__file__).parent
 ENTRIES = index.entries()
 NAMES = [entry.name for entry in ENTRIES]
-OWN_ROOMS = {"cricket.cli", "cricket.bench", "cricket._proto", "cricket.wire", "cricket.errors", "cricket"}
+OWN_ROOMS = {
+    "cricket.cli",
+    "cricket.bench",
+    "cricket.kubelet",
+    "cricket._proto",
+    "cricket.wire",
+    "cricket.errors",
+    "cricket",
+}
 INTO_THE_ENGINE = {"serve.py", "network_init.py", "configuration.py"} | {p.name for p in ROOM.rglob("config_*.py")}
 
 
