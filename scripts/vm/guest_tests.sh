@@ -27,6 +27,7 @@ else
     part restarted tests/vm
     more=$(tr ' ' '\n' < /proc/cmdline | sed -n 's/^CRICKET_VM_TESTS=//p')
     read -ra more <<< "${more//,/ }"
-    [ ${#more[@]} -gt 0 ] || more=(tests/conformance tests/integration)
+    # Of the integration tests those that ask something of the kernel, the runtimes or the init.
+    [ ${#more[@]} -gt 0 ] || more=(tests/conformance tests/integration/{kernel,oci,monitor,lifecycle,daemon})
     part everywhere "${more[@]}"
 fi

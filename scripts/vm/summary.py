@@ -1,4 +1,4 @@
-"""Tells the result of the tests in the guest from what they have left: a junit file and an exit status for each part."""
+"""Tells the result of the tests in the guest: each part of them has left a junit file and an exit status."""
 
 import sys
 import xml.etree.ElementTree as ET
