@@ -138,12 +138,12 @@ _WORDS = {
 
 def _pair(name: str, value: str, indent: int = 0) -> None:
     label = f"{name}:" if name else ""
-    print(f"{' ' * indent}{label:<{max(18 - indent, 12)}}{value}")
+    print(f"{' ' * indent}{label:<{20 - indent}}{value}")
 
 
 def _events(events: list[Json]) -> None:
     if not events:
-        print("Events:           <none>")
+        print("Events:             <none>")
         return
     print("Events:")
     rows = []

@@ -169,8 +169,8 @@ class Agent:
             try:
                 stream = self.cri.stream("GetContainerEvents")
                 async with contextlib.aclosing(stream):  # type: ignore[type-var]  # an async generator, said to be less
-                    self._telling = True
                     async for _ in stream:
+                        self._telling = True  # only now is it known that it does
                         self._relist.set()
             except CricketError as error:
                 if error.code is Code.UNIMPLEMENTED:

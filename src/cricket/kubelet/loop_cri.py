@@ -12,6 +12,8 @@ from cricket.cli.client import _OPTIONS, _probe, _socket_path, find_method
 from cricket.cli.errors import RemoteError
 from cricket.errors import Code
 
+# A runtime that was restarted is to be found again at once; gRPC would wait for up to two minutes.
+_RECONNECT = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000))
 LIMIT = 120.0
 """Seconds for a call, as the kubelet's runtimeRequestTimeout."""
 
@@ -26,7 +28,7 @@ class Cri:
         import grpc
 
         self._error: type[Exception] = grpc.RpcError
-        self._channel: Any = grpc.aio.insecure_channel(f"unix:{path}", options=_OPTIONS)
+        self._channel: Any = grpc.aio.insecure_channel(f"unix:{path}", options=(*_OPTIONS, *_RECONNECT))
 
     async def close(self) -> None:
         """Idempotent."""
