@@ -169,6 +169,17 @@ def test_unreadable_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
     assert {"10.1.0.2", "10.1.0.3", "words"} < set(os.listdir(net))
 
 
+def test_a_reservation_cut_short_is_given_back(tmp_path: Path) -> None:
+    """A daemon killed between making the file and writing the owner would lose the address for ever."""
+    net = tmp_path / "net"
+    net.mkdir()
+    (net / "10.1.0.2").touch()
+    (net / "10.1.0.3").touch()
+    PLUGIN.delete(call(tmp_path, RANGES, "a"))
+    assert not (net / "10.1.0.2").exists() and not (net / "10.1.0.3").exists()
+    assert first(PLUGIN.add(call(tmp_path, RANGES, "b"))) == "10.1.0.2/29"
+
+
 def test_the_default_directory() -> None:
     assert store.directory("", "net") == "/var/lib/cni/networks/net"
 

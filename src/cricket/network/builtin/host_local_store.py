@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -115,9 +116,22 @@ class Store:
         """Read the files that are not known, forget those that are gone."""
         with map_errors(OSError, Internal, "cannot read the reserved addresses", where=self._directory):
             names = [n for n in os.listdir(self._directory) if n != "lock" and not n.startswith(_LAST)]
+            known = self._memory.owners
+            found = {n: known.get(n) or self._read(n) for n in names}
+            self._memory.owners = {n: owner for n, owner in found.items() if owner or not self._cut_short(n)}
             self._memory.changed = self._time()
-        known = self._memory.owners
-        self._memory.owners = {n: known[n] if n in known else self._read(n) for n in names}
+
+    def _cut_short(self, name: str) -> bool:
+        """Remove a reservation whose maker died before it wrote the owner: the lock is ours, so nobody is at it."""
+        file = self._path(name)
+        try:
+            info = os.lstat(file)
+            if info.st_size or not stat.S_ISREG(info.st_mode):
+                return False
+            os.unlink(file)
+        except FileNotFoundError:
+            pass
+        return True
 
     def _read(self, name: str) -> str:
         try:
