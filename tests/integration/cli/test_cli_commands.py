@@ -205,15 +205,18 @@ def test_events_as_they_happen(cricket: Cricket, node: Node, files: tuple[str, s
     container_id = _ok(cricket("run", *files)).strip()
     command = [sys.executable, "-c", "import sys; from cricket.cli.main import main; sys.exit(main())"]
 
-    async def act() -> None:
+    async def stop() -> None:
         while not node.engine.node._readers:
             await asyncio.sleep(0.01)
-        await node.engine.containers.remove(container_id)
+        await node.engine.containers.stop(container_id, 0)
 
     with subprocess.Popen([*command, "events", "-f", "--new", "-o", "json"], stdout=subprocess.PIPE) as process:
         assert process.stdout
-        node.run(act())
-        lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+        node.run(stop())
+        lines = [json.loads(process.stdout.readline())]
+        # Only now: the command learns the container's name from what it hears while the container is there.
+        node.run(node.engine.containers.remove(container_id))
+        lines.append(json.loads(process.stdout.readline()))
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
     assert [(e["type"], e["name"]) for e in lines] == [
