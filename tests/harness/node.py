@@ -183,9 +183,14 @@ class Node:
                 self.daemon.start()
             self.remove_pods()
         self.daemon.kill()
-        for line in self.leaks.processes():
-            with contextlib.suppress(ProcessLookupError):
-                _kill(int(line.split(" ", 1)[0]))
+        self.leaks.spared_pod = ""
+        deadline = time.monotonic() + 5
+        # Until all are gone: a cgroup with a dying process in it cannot be removed.
+        while (left := self.leaks.processes()) and time.monotonic() < deadline:
+            for line in left:
+                with contextlib.suppress(ProcessLookupError):
+                    _kill(int(line.split(" ", 1)[0]))
+            time.sleep(0.01)
         for point in reversed(self.leaks.mounts()):
             subprocess.run(["umount", "-l", point], check=False, capture_output=True)
         self.leaks.remove_cgroups()
