@@ -146,7 +146,7 @@ class AgentProcess:
 
     def output(self, container: str, name: str = "web") -> str:
         """What a container has written, over all of its lives, without time stamps."""
-        text = "".join(path.read_text() for path in sorted(self.logs.glob(f"default_{name}_*/{container}/*.log")))
+        text = "".join(path.read_text() for path in sorted(self.logs.glob(f"*_{name}_*/{container}/*.log")))
         return "".join(line.split(" ", 3)[3] + "\n" for line in text.splitlines())
 
 
