@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 
 import msgspec
 
@@ -23,6 +24,7 @@ from cricket.network.result import Json
 
 KIND = "cniCacheV1"
 RUNTIME = "cricket"
+_TEMPORARY = re.compile(r"\.tmp[0-9]+$")  # of atomic_write
 
 
 class _Record(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -95,6 +97,15 @@ def read(cache_dir: str, container_id: str = "") -> list[Entry]:
         if entry is not None and container_id in ("", entry.attachment.container_id):
             entries.append(entry)
     return entries
+
+
+def sweep(cache_dir: str) -> None:
+    """Remove files that were cut short by a death; the caller sees to it that nobody writes. Blocks; raises Internal."""
+    directory = os.path.join(cache_dir, "results")
+    with map_errors(OSError, Internal, "cannot sweep the CNI cache", where=directory):
+        names = os.listdir(directory) if os.path.isdir(directory) else []
+    for name in filter(_TEMPORARY.search, names):
+        remove_file(os.path.join(directory, name))
 
 
 def _read_one(file: str) -> Entry | None:

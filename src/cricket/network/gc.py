@@ -26,6 +26,7 @@ async def collect(valid: Iterable[Key], conf: NetworkConf | None, plugins: Plugi
     Tries everything and then raises Internal with all failures. Idempotent.
     """
     wanted, failures = set(valid), []
+    await asyncio.to_thread(cache.sweep, cache_dir)
     for entry in await asyncio.to_thread(cache.read, cache_dir):
         a = entry.attachment
         if (a.container_id, a.ifname) in wanted or not entry.ours:
