@@ -129,7 +129,7 @@ class Store:
         return f"{record.sandbox_id}/{record.config.metadata.key('')}"
 
     def put(self, record: Sandbox | Container) -> None:
-        """Write a record, durably, then show it in memory. Raises ResourceExhausted, Internal: nothing has changed then.
+        """Write a record, durably, then show it in memory. After ResourceExhausted, Internal nothing has changed.
 
         Those that `_MAY_WAIT` never fail: `flush` writes them later.
         """
