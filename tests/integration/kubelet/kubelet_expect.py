@@ -39,7 +39,7 @@ class Expectation(NamedTuple):
             return _of_pod(status, self.field)
         name, field = self.field.rsplit(".", 1)
         if field == "log":
-            return agent.output(name, self.pod).strip()
+            return " ".join(agent.output(name, self.pod).split()).strip()
         statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
         return _of_container(next(c for c in statuses if c["name"] == name), field)
 
