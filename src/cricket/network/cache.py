@@ -100,7 +100,7 @@ def read(cache_dir: str, container_id: str = "") -> list[Entry]:
 
 
 def sweep(cache_dir: str) -> None:
-    """Remove files that were cut short by a death; nobody may write meanwhile. Blocks; raises Internal."""
+    """Remove files that were cut short by a death; nobody may be writing (blocks). Raises Internal."""
     directory = os.path.join(cache_dir, "results")
     with map_errors(OSError, Internal, "cannot sweep the CNI cache", where=directory):
         names = os.listdir(directory) if os.path.isdir(directory) else []
