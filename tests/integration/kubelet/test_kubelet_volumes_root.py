@@ -81,7 +81,7 @@ async def test_all_of_them(node: Node) -> None:
     secret = Path(volumes["secret"].path)
     assert (secret / "a").read_text() == "2"
     assert ((secret / "a").stat().st_mode & 0o777, (secret / "a").stat().st_gid) == (0o440, 2000)
-    assert mounting.mounted(str(secret))
+    assert secret.is_mount()
     assert volumes["config"].read_only and volumes["image"].image == "tools:1"
     (Path(volumes["claim"].path) / "kept").write_text("")
     await cleanup("u1", node.root)

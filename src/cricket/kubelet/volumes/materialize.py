@@ -69,7 +69,7 @@ async def _files(volume: Volume, files: Payload, pod: Pod, node: Node) -> HostVo
     path = layout.volume_dir(node.root, pod.metadata.uid, plugins[field], volume.name)
     await asyncio.to_thread(directories.make, path, 0o755)
     secret = volume.projected is not None and any(source.secret is not None for source in volume.projected.sources)
-    if (volume.secret is not None or secret) and not mounting.mounted(path):
+    if (volume.secret is not None or secret) and not os.path.ismount(path):
         # Secrets are never written to a disk.
         await mounting.mount("-t", "tmpfs", "-o", "mode=0755,nosuid,nodev,noexec", "tmpfs", path, where=path)
     await asyncio.to_thread(atomic_writer.write, path, files, pod.spec.security_context.fs_group)
@@ -80,7 +80,7 @@ async def _empty_dir(name: str, value: EmptyDir, pod: Pod, node: Node) -> HostVo
     path = layout.volume_dir(node.root, pod.metadata.uid, "empty-dir", name)
     memory = value.medium == "Memory"
     new = await asyncio.to_thread(directories.make, path, 0o777)
-    if memory and not mounting.mounted(path):
+    if memory and not os.path.ismount(path):
         size = memory_size(value.size_limit, pod, node)
         await mounting.mount("-t", "tmpfs", "-o", f"size={size},mode=0777,nosuid,nodev", "tmpfs", path, where=path)
         new = True
@@ -129,9 +129,9 @@ async def cleanup(uid: str, root: str) -> None:
     """Unmount and remove everything that was made for the pod below `root`, by its uid alone; idempotent. Claims and
     hostPaths stay. Raises Internal when something is still mounted: it is never deleted through a mount."""
     path = layout.pod_dir(os.path.realpath(root), uid)
-    for point in mounting.mount_points(path):
+    for point in await asyncio.to_thread(mounting.mount_points, path):
         await mounting.unmount(point)
-    if left := mounting.mount_points(path):
+    if left := await asyncio.to_thread(mounting.mount_points, path):
         raise Internal("a volume is still mounted", where=left[0])
     await asyncio.to_thread(_remove, path)
 

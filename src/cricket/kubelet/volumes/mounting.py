@@ -20,7 +20,7 @@ async def unmount(path: str) -> None:
     """Unmount, at once if nobody uses it, else as soon as nobody does; nothing when nothing is mounted there."""
     path = os.path.realpath(path)
     for _ in range(100):  # Mounts may lie on top of each other.
-        if not mounted(path):
+        if path not in await asyncio.to_thread(mount_points, path):
             return
         try:
             await _run("umount", "--no-canonicalize", path, where=path)
@@ -28,13 +28,8 @@ async def unmount(path: str) -> None:
             await _run("umount", "--no-canonicalize", "--lazy", path, where=path)
 
 
-def mounted(path: str) -> bool:
-    """Whether something is mounted exactly there."""
-    return os.path.realpath(path) in mount_points(path)
-
-
 def mount_points(below: str) -> list[str]:
-    """Mount points at or below a path, as real paths, the deepest and latest first."""
+    """Mount points at or below a path, as real paths, the deepest and latest first. Slow where there are thousands."""
     below = os.path.realpath(below)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         points = [_OCTAL.sub(lambda m: chr(int(m[1], 8)), line.split(" ", 5)[4]) for line in file]
