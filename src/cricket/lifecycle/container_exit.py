@@ -48,7 +48,7 @@ async def _exited(e: Parts, container_id: str, code: int, when: int, message: st
 
 def settle(e: Parts, container: Container, code: int, when: int, message: str) -> None:
     """Record the exit, wake those who wait for it and tell the world. Never waits."""
-    oom = container_release.oom_killed(e, container, code)
+    oom = container_release.oom_killed(e, container)
     exited = container.fire(
         ContainerEvent.EXITED,
         exit_code=code,

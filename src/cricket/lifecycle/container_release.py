@@ -7,14 +7,13 @@ import os
 
 from cricket.errors import DeadlineExceeded
 from cricket.kernel import cgroup_kill, cgroup_read, cgroups, mounts, oom_log
+from cricket.kernel.cgroup_paths import Mode
 from cricket.kernel.effects import effect
 from cricket.lifecycle.parts import Parts
 from cricket.monitor import conmon
 from cricket.monitor.exits import saw_oom
 from cricket.types.container import Container
 from cricket.types.stage import stage
-
-_KILLED = 128 + 9
 
 
 async def release(e: Parts, container: Container) -> None:
@@ -58,19 +57,28 @@ def unmount(e: Parts, container_id: str) -> None:
             mounts.unmount(f"{directory}/{name}")
 
 
-def oom_killed(e: Parts, container: Container, code: int) -> bool:
+def oom_killed(e: Parts, container: Container) -> bool:
     """Whether the kernel has killed a process of the container for lack of memory (`oom_kill`, not `oom`).
 
-    systemd removes a scope with its last process, mostly before we can look. Then the monitor's word counts; when its
-    first process was killed (`code`), it may have been too late as well, and the kernel's log is asked.
+    systemd removes a scope with its last process, mostly before we can look. Then the monitor's word counts, and as it
+    may have been too late as well, the kernel's log.
     """
-    if not container.cgroup:
+    if not container.cgroup or container.boot_id != e.boot_id:
         return False
     if cgroup_read.oom_kills(e.cgroups, container.cgroup) > 0:
         return True
     if cgroups.exists(e.cgroups, container.cgroup):
         return False
-    return saw_oom(e.layout.bundle(container.id)) or (code == _KILLED and oom_log.killed_in(container.cgroup))
+    return saw_oom(e.layout.bundle(container.id)) or (
+        not _pod_had_none(e, container) and oom_log.killed_in(container.cgroup)
+    )
+
+
+def _pod_had_none(e: Parts, container: Container) -> bool:
+    """Whether the pod's cgroup knows of no kill ever: v2 counts there what happens below, and keeps it."""
+    pod = container.cgroup.rpartition("/")[0]
+    counted = e.cgroups.mode is Mode.V2 and pod != "" and cgroups.exists(e.cgroups, pod)
+    return counted and cgroup_read.oom_kills(e.cgroups, pod) == 0
 
 
 async def kill_cgroup(e: Parts, container: Container) -> None:
