@@ -18,7 +18,7 @@ class EventBus:
     """Fan-out to any number of readers; a reader that falls 1000 events behind loses the oldest."""
 
     def __init__(self) -> None:
-        self._queues: set[asyncio.Queue[Event]] = set()
+        self._queues: dict[asyncio.Queue[Event], bool] = {}  # and whether its reader has been complained of
         self._last = 0
 
     def publish(self, container_id: str, sandbox_id: str, kind: EventType, sandbox: Sandbox | None = None) -> None:
@@ -28,17 +28,20 @@ class EventBus:
         self._last = max(time.time_ns(), self._last + 1)
         event = Event(container_id, sandbox_id, kind, self._last, sandbox)
         for queue in self._queues:
-            if queue.full():
+            late = queue.full()
+            if late:
                 queue.get_nowait()
-                log.warning("a reader of container events is too slow; it loses the oldest event")
+                if not self._queues[queue]:
+                    log.warning("a reader of container events is too slow; it loses the oldest ones")
+            self._queues[queue] = late
             queue.put_nowait(event)
 
     async def subscribe(self) -> AsyncIterator[Event]:
         """Events from now on, until the reader stops."""
         queue: asyncio.Queue[Event] = asyncio.Queue(_DEPTH)
-        self._queues.add(queue)
+        self._queues[queue] = False
         try:
             while True:
                 yield await queue.get()
         finally:
-            self._queues.discard(queue)
+            self._queues.pop(queue, None)

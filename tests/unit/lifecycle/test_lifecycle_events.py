@@ -64,3 +64,13 @@ async def test_a_reader_that_leaves_is_forgotten() -> None:
     await subscription.aclose()  # type: ignore[attr-defined]  # it is a generator
     assert not bus._queues
     bus.publish("c", "s", EventType.CREATED)
+
+
+async def test_a_reader_that_falls_behind_is_complained_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    bus = EventBus()
+    subscription, first = await reader(bus)
+    for _ in range(1500):
+        bus.publish("c1", "b1", EventType.STARTED)
+    assert len([r for r in caplog.records if "too slow" in r.message]) == 1
+    await first
+    await subscription.aclose()  # type: ignore[attr-defined]  # an async generator
