@@ -5,10 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import socket
 
 from cricket.cli.forwarding import Session, serve_connection
 from cricket.errors import FailedPrecondition, Unavailable, map_errors
 from cricket.kubelet.agent import Agent
+
+
+def check_free(publish: list[tuple[int, int]]) -> None:
+    """Find out about a taken port before anything is made. Raises FailedPrecondition."""
+    for local, _ in publish:
+        with map_errors(OSError, FailedPrecondition, "cannot listen", where=f"127.0.0.1:{local}"):
+            with socket.create_server(("127.0.0.1", local)):
+                pass
 
 
 async def forward(agent: Agent, args: argparse.Namespace) -> None:

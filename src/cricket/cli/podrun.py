@@ -58,6 +58,10 @@ def parsed(text: bytes, path: str) -> Desired:
 
 async def _run(args: argparse.Namespace, text: bytes) -> int:
     desired = parsed(text, args.manifest)
+    if args.publish:
+        from cricket.cli.podports import check_free
+
+        check_free(args.publish)
     name = f"run-{secrets.token_hex(3)}"
     async with contextlib.AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(engine(options.endpoint(args), _explicit(args), args.root))
