@@ -16,8 +16,7 @@ def check_free(publish: list[tuple[int, int]]) -> None:
     """Find out about a taken port before anything is made. Raises FailedPrecondition."""
     for local, _ in publish:
         with map_errors(OSError, FailedPrecondition, "cannot listen", where=f"127.0.0.1:{local}"):
-            with socket.create_server(("127.0.0.1", local)):
-                pass
+            socket.create_server(("127.0.0.1", local)).close()
 
 
 async def forward(agent: Agent, args: argparse.Namespace) -> None:
