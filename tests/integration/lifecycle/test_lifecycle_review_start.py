@@ -34,8 +34,9 @@ def test_a_killed_monitor_costs_the_exit_code_and_nothing_else(pods: Node, busyb
 
 
 def test_a_monitor_that_is_slow_to_write_the_exit_code_is_waited_for(pods: Node, busybox_ref: str) -> None:
-    script = "trap 'exit 7' TERM; while :; do sleep 0.05; done"
+    script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"
     container = pods.run(pods.run_pod(), pods.container(busybox_ref, "sh", "-c", script))
+    until(lambda: "ready" in pods.log_of(container), "the shell did not set its trap")
     monitor = _monitor(pods, container)
     os.kill(monitor, signal.SIGSTOP)
     go_on = threading.Timer(6.0, os.kill, (monitor, signal.SIGCONT))
