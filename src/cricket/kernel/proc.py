@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from cricket.errors import Internal, map_errors
 
@@ -81,13 +81,6 @@ def _children(pid: int) -> list[int]:
     return [
         int(child) for thread in threads for child in (_read(f"{PROC}/{pid}/task/{thread}/children") or b"").split()
     ]
-
-
-def status(pid: int) -> Mapping[str, str]:
-    """The fields of /proc/<pid>/status by name ("VmRSS": "123 kB"); empty when there is no such process."""
-    data = _read(f"{PROC}/{pid}/status")
-    lines = (data or b"").decode("utf-8", "replace").split("\n")
-    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def count_fds(pids: Iterable[int]) -> tuple[int, int]:

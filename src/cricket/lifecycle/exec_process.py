@@ -12,14 +12,14 @@ import termios
 import tty
 
 from cricket.kernel.files import remove_file
-from cricket.kernel.proc import descendants, status
+from cricket.kernel.proc import descendants
 from cricket.kernel.process import Child
 from cricket.types.streams import STDERR, STDOUT
 
 _CHUNK = 65536
 _REAP = 5.0  # seconds that the runtime has to reap a killed command
-_STARTED = 5.0  # seconds that the runtime has to start a command
 _DRAIN = 2.0  # seconds for which output is still read after the exit: a grandchild may hold the pipes for ever
+_TELL_AGAIN = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between signals that tell of a new size
 _LATE = 2 << 20  # bytes read after that time: what two pipes can hold
 
 
@@ -52,8 +52,8 @@ class ExecProcess:
         self._outputs = {fd: which for fd, which in ((streams.stdout, STDOUT), (streams.stderr, STDERR)) if fd >= 0}
         self._exit = asyncio.ensure_future(self._finish())
         self._deadline: float | None = None
-        self._hearing = False
         self._late = 0
+        self._telling: asyncio.Task[None] | None = None
 
     async def _finish(self) -> int:
         code = await self._child.wait()
@@ -145,23 +145,17 @@ class ExecProcess:
             size = struct.pack("HHHH", height & 0xFFFF, width & 0xFFFF, 0, 0)
             with contextlib.suppress(OSError):
                 fcntl.ioctl(self._streams.stdout, termios.TIOCSWINSZ, size)
-            await self._hears()
+                self._child.kill(signal.SIGWINCH)
+            if self._telling is None:
+                self._telling = asyncio.ensure_future(self._tell_again())
+
+    async def _tell_again(self) -> None:
+        """A size that comes while the runtime still sets the terminal up would be missed, and most clients send one."""
+        for pause in _TELL_AGAIN:
+            await asyncio.wait((self._exit,), timeout=pause)
+            if self._exit.done():
+                return
             self._child.kill(signal.SIGWINCH)
-
-    async def _hears(self) -> None:
-        """Wait until the runtime takes SIGWINCH, at most `_STARTED` seconds.
-
-        The first size comes with the first bytes of a client. crun, which does not look at the size by itself, would
-        miss a signal that is sent before it has blocked it to read it from a descriptor.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _STARTED
-        while not self._hearing and self._child.running and loop.time() < deadline:
-            masks = [int(status(self._child.pid).get(name, "0"), 16) for name in ("SigBlk", "SigCgt")]
-            self._hearing = any(mask >> (signal.SIGWINCH - 1) & 1 for mask in masks)
-            if not self._hearing:
-                await asyncio.wait((self._exit,), timeout=0.01)
-        self._hearing = True
 
     async def wait(self) -> int:
         """The exit code, 128 + n for signal n."""
@@ -201,6 +195,8 @@ class ExecProcess:
         if self._child.running:
             await self.kill()
         await self.wait()
+        if self._telling is not None:
+            self._telling.cancel()
         for fd in {self._streams.stdin, self._streams.stdout, self._streams.stderr} - {-1}:
             os.close(fd)
         self._streams.stdin = self._streams.stdout = self._streams.stderr = -1

@@ -88,13 +88,13 @@ class World:
         return self.pods[container_id]
 
     def forget_pod(self, container_id: str) -> None:
-        """Its namespace goes, and with it the interface."""
-        unpin([self.pods[container_id]])
-        gone = self.pods.pop(container_id)
-        end = time.monotonic() + 5
-        while _veths(self) and time.monotonic() < end and not any(self.pods):
+        """Its namespace goes, and with it, when the kernel comes to it, the interface of the host."""
+        peers = set(re.findall(r"@if(\d+):", self.sh("ip -o link", container_id)))
+        unpin([self.pods.pop(container_id)])
+        end = time.monotonic() + 10
+        while peers & set(re.findall(r"^(\d+):", self.sh("ip -o link"), re.MULTILINE)):
+            assert time.monotonic() < end, "the interface of a namespace that is gone stays"
             time.sleep(0.005)
-        assert not Path(gone).exists()
 
     def conf(self, text: str) -> NetworkConf:
         """A configuration in which $IPAM and $TUNING stand for directories of this host."""
@@ -276,10 +276,6 @@ def _settle(netns: str) -> None:
             return
         previous = now
         time.sleep(0.01)
-
-
-def _veths(world: World) -> list[str]:
-    return _VETH.findall(world.sh("ip -o link"))
 
 
 def _write(name: str, value: str) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def net(tmp_path: Path) -> Iterator[Net]:
     yield value
     unpin(value.netns)
     with Netlink() as netlink:
-        left = [link.name for link in netlink.links() if _owner(netlink, link.master) == value.bridge]
+        left = _ports(netlink, value.bridge)
         netlink.delete_link(value.bridge)
     rules = subprocess.run(["iptables-save"], capture_output=True, check=True, text=True).stdout
     rules += subprocess.run(["ip6tables-save"], capture_output=True, check=True, text=True).stdout
@@ -103,5 +104,13 @@ def net(tmp_path: Path) -> Iterator[Net]:
     assert (left, leaks, value.reserved()) == ([], [], [])
 
 
-def _owner(netlink: Netlink, ifindex: int) -> str:
-    return next((link.name for link in netlink.links() if link.ifindex == ifindex), "")
+def _ports(netlink: Netlink, bridge: str) -> list[str]:
+    """What is still on the bridge once the kernel has had time to take a namespace's interfaces away."""
+    end = time.monotonic() + 10
+    while True:
+        links = netlink.links()
+        owners = {link.ifindex: link.name for link in links}
+        ports = [link.name for link in links if owners.get(link.master) == bridge]
+        if not ports or time.monotonic() > end:
+            return ports
+        time.sleep(0.005)
