@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cricket.bench.image import build
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 
 IMAGE = "localhost/demo/busybox:1"
 BRIDGE = "cricket-demo"

@@ -11,7 +11,7 @@ import pytest
 from conformance_kit import FOREVER, ConformanceNode, refused
 from harness.node import until
 
-from cricket.cli.streamclient import PortForward, Transport, run_command, upgrade
+from cricket.client.streams import PortForward, Transport, run_command, upgrade
 from cricket.errors import CricketError
 from cricket.streaming.tokens import Tokens
 from cricket.types.streams import PortForwardRequest

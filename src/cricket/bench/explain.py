@@ -17,7 +17,7 @@ from cricket.bench import image
 from cricket.bench.pods import Pods
 from cricket.bench.target import IMAGE, cricket
 from cricket.bench.usage import processes
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 
 _WIDTH = 48
 

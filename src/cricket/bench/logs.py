@@ -6,7 +6,7 @@ import time
 
 from cricket.bench.pods import Pods
 from cricket.bench.target import Target
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 from cricket.errors import DeadlineExceeded
 
 _LINES = 400_000

@@ -9,8 +9,8 @@ import time
 from cricket.bench.pods import Pods
 from cricket.bench.target import Target
 from cricket.bench.usage import cpu_seconds, node_cpu_seconds, processes, pss_mib
-from cricket.cli.client import Client
-from cricket.cli.errors import RemoteError
+from cricket.client.connection import Client
+from cricket.client.errors import RemoteError
 
 Figures = dict[str, float]
 _SETTLE = 1.0

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cricket.bench.target import IMAGE
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 
 Times = dict[str, list[float]]
 _NAMESPACES = {"pid": "CONTAINER"}

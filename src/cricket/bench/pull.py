@@ -8,7 +8,7 @@ import time
 from cricket.bench.registry import Shape
 from cricket.bench.target import Target
 from cricket.bench.usage import node_cpu_seconds
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 
 COLD, WARM = "bench/large", "bench/large-update"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 from cricket.errors import CricketError, FailedPrecondition, InvalidArgument
 
 IMAGE = "localhost/bench/busybox:1"

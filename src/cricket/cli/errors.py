@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from cricket.errors import Code, CricketError, InvalidArgument, Unavailable
+from cricket.client.errors import EndpointError, UnreachableError
+from cricket.errors import Code, CricketError, InvalidArgument
 
 OK, FAILED, USAGE, NOT_FOUND, UNREACHABLE = 0, 1, 2, 3, 4
 INTERRUPTED, BROKEN_PIPE = 130, 141
@@ -15,21 +16,9 @@ class UsageError(InvalidArgument):
     """The command line itself is wrong."""
 
 
-class UnreachableError(Unavailable):
-    """Nobody answers on the socket."""
-
-
-class RemoteError(CricketError):
-    """The runtime refused or failed; `code` is what it answered, `what` its own words."""
-
-    def __init__(self, code: Code, what: str, *, where: str = "", todo: str = "") -> None:
-        super().__init__(what, where=where, todo=todo)
-        self.code = code
-
-
 def exit_code(error: CricketError) -> int:
     """The exit code that stands for an error."""
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | EndpointError):
         return USAGE
     if isinstance(error, UnreachableError):
         return UNREACHABLE

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cricket._proto.cri import api_pb2
-from cricket.cli.client import Client
 from cricket.cli.words import short
+from cricket.client.connection import Client
 from cricket.errors import FailedPrecondition, NotFound
 
 

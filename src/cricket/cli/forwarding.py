@@ -9,8 +9,8 @@ import signal
 from collections.abc import Callable
 
 from cricket.cli.errors import complain
-from cricket.cli.streamclient import Forwarded, PortForward
 from cricket.cli.streaming import tls_context
+from cricket.client.streams import Forwarded, PortForward
 from cricket.errors import CricketError, FailedPrecondition, Internal, map_errors
 
 _CHUNK = 64 << 10

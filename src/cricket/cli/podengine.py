@@ -9,8 +9,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 
-from cricket.cli.client import _probe, _socket_path
-from cricket.cli.errors import UnreachableError
+from cricket.client.endpoint import probe, socket_path
+from cricket.client.errors import UnreachableError
 from cricket.errors import FailedPrecondition
 
 _MAIN = "import sys; from cricket.cli.main import main; sys.exit(main())"
@@ -23,7 +23,7 @@ async def engine(endpoint: str, explicit: bool, root: str) -> AsyncIterator[str]
     """The endpoint to use. When nobody answers there and nobody asked for just this one, a daemon is started on a
     socket of its own; its images are kept in `root` for the next time. Raises UnreachableError."""
     try:
-        _probe(_socket_path(endpoint))
+        probe(socket_path(endpoint))
     except UnreachableError:
         if explicit:
             raise
@@ -64,7 +64,7 @@ async def _ready(process: asyncio.subprocess.Process, socket: str, base: str) ->
     until = loop.time() + _START
     while True:
         try:
-            _probe(socket)
+            probe(socket)
             return
         except UnreachableError:
             if process.returncode is not None or loop.time() > until:

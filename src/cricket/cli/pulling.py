@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 from cricket._proto.cri import api_pb2
-from cricket.cli.client import Client, Pending
 from cricket.cli.errors import UsageError
 from cricket.cli.progress import Display
+from cricket.client.connection import Client, Pending
 from cricket.errors import Code, CricketError
 
 POLICIES = ("missing", "always", "never")

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Iterator
 
 from cricket.cli import terminal
-from cricket.cli.streamclient import run_command
+from cricket.client.streams import run_command
 from cricket.errors import FailedPrecondition, map_errors
 
 

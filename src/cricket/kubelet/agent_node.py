@@ -7,7 +7,7 @@ import os
 import socket
 from typing import Any
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.kubelet.loop_cri import Cri
 from cricket.kubelet.node import Node
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.kubelet.loop_records import State
 from cricket.kubelet.worker_parts import Parts
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.kubelet.worker_parts import Parts
 
 log = logging.getLogger("cricket.kubelet")

@@ -8,8 +8,9 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from cricket.cli.client import _OPTIONS, _probe, _socket_path, find_method
-from cricket.cli.errors import RemoteError
+from cricket.client.endpoint import CHANNEL_OPTIONS, probe, socket_path
+from cricket.client.errors import RemoteError
+from cricket.client.methods import find_method
 from cricket.errors import Code
 
 # A runtime that was restarted is to be found again at once; gRPC would wait for up to two minutes.
@@ -22,13 +23,13 @@ class Cri:
     """A connection to a runtime. Make it inside the loop. Raises UnreachableError when nobody listens."""
 
     def __init__(self, url: str) -> None:
-        self.url, path = url, _socket_path(url)
-        _probe(path)
+        self.url, path = url, socket_path(url)
+        probe(path)
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         import grpc
 
         self._error: type[Exception] = grpc.RpcError
-        self._channel: Any = grpc.aio.insecure_channel(f"unix:{path}", options=(*_OPTIONS, *_RECONNECT))
+        self._channel: Any = grpc.aio.insecure_channel(f"unix:{path}", options=(*CHANNEL_OPTIONS, *_RECONNECT))
 
     async def close(self) -> None:
         """Idempotent."""

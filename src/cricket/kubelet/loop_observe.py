@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.errors import Code
 from cricket.kubelet.loop_cri import Cri
 from cricket.kubelet.loop_records import ContainerRecord, Records, SandboxRecord, State, records

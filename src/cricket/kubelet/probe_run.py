@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from cricket import __version__
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.errors import Code
 from cricket.kubelet.loop_cri import Cri
 from cricket.kubelet.model.container import Container

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.errors import CricketError
 from cricket.kubelet import backoff, worker_memory
 from cricket.kubelet.actions import Situation, decide, title

@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.kubelet import worker_memory
 from cricket.kubelet.actions_list import (
     Action,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.kubelet import backoff
 from cricket.kubelet.loop_records import SECOND
 from cricket.kubelet.model.pod import Pod

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.kubelet.actions_list import RunSandbox, StartContainer
 from cricket.kubelet.cri_config import Launch, container_config, runtime_handler, sandbox_config
 from cricket.kubelet.failure import StartFailure

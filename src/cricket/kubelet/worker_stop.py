@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from cricket.cli.errors import RemoteError
+from cricket.client.errors import RemoteError
 from cricket.errors import Code
 from cricket.kubelet.hooks import run_hook
 from cricket.kubelet.loop_cri import LIMIT

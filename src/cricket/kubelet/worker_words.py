@@ -29,7 +29,7 @@ def _file(path: str) -> str:
 
 
 def _log(path: str) -> str:
-    from cricket.cli.logfile import read
+    from cricket.client.logfile import read
 
     if not path:
         return ""

@@ -8,7 +8,7 @@ import pytest
 from harness.images import busybox
 from harness.node import Node
 
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 
 pytestmark = pytest.mark.root
 

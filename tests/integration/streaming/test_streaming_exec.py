@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cricket.cli.streamclient import Transport, run_command
+from cricket.client.streams import Transport, run_command
 from cricket.errors import Internal
 from cricket.streaming.server import StreamServer
 from cricket.types.streams import AttachRequest, ExecRequest

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streaming_localbackend import LocalBackend
 
-from cricket.cli.streamclient import Transport, run_command, upgrade
+from cricket.client.streams import Transport, run_command, upgrade
 from cricket.errors import InvalidArgument, ResourceExhausted, Unavailable
 from cricket.kernel.process import run
 from cricket.streaming.server import StreamServer

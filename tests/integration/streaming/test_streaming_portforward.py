@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cricket.cli.streamclient import Connection, PortForward, Transport, upgrade
+from cricket.client.streams import Connection, PortForward, Transport, upgrade
 from cricket.errors import Unavailable
 from cricket.streaming.server import StreamServer
 from cricket.types.streams import PortForwardRequest

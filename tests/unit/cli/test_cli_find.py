@@ -8,7 +8,7 @@ import pytest
 
 from cricket._proto.cri import api_pb2 as pb
 from cricket.cli import find
-from cricket.cli.client import Client
+from cricket.client.connection import Client
 from cricket.errors import FailedPrecondition, NotFound
 
 

@@ -24,6 +24,7 @@ OWN_ROOMS = {
     "cricket.cli",
     "cricket.bench",
     "cricket.kubelet",
+    "cricket.client",
     "cricket._proto",
     "cricket.wire",
     "cricket.errors",

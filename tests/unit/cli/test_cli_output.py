@@ -8,6 +8,7 @@ import pytest
 
 from cricket._proto.cri import api_pb2
 from cricket.cli import errors, output
+from cricket.client.errors import RemoteError, UnreachableError
 from cricket.errors import Code, CricketError, FailedPrecondition, Internal, NotFound
 
 
@@ -76,9 +77,9 @@ def test_an_error_is_one_line_with_its_cause_before_the_advice() -> None:
         (FailedPrecondition("x"), 1),
         (errors.UsageError("x"), 2),
         (NotFound("x"), 3),
-        (errors.RemoteError(Code.NOT_FOUND, "x"), 3),
-        (errors.RemoteError(Code.UNAVAILABLE, "x"), 1),
-        (errors.UnreachableError("x"), 4),
+        (RemoteError(Code.NOT_FOUND, "x"), 3),
+        (RemoteError(Code.UNAVAILABLE, "x"), 1),
+        (UnreachableError("x"), 4),
     ],
 )
 def test_exit_codes(error: CricketError, code: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import find, options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 
 EXAMPLES = """\
   cricket attach web

@@ -10,7 +10,7 @@ import math
 import os
 
 from cricket.cli import find, options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.output import print_json
 
 EXAMPLES = """\

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import find, options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.documents import read_container, read_pod
 from cricket.cli.output import print_json
 from cricket.cli.pulling import POLICIES, auth_config, provide

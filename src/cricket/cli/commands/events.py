@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from cricket._proto.cri import api_pb2
 from cricket.cli import options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.output import Styled, print_json, print_line
 from cricket.cli.words import moment, short
+from cricket.client.connection import Client
 from cricket.errors import CricketError
 
 EXAMPLES = """\

@@ -11,9 +11,10 @@ import math
 import sys
 
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.errors import UsageError
 from cricket.cli.output import print_json
+from cricket.client.connection import Client
 
 EXAMPLES = """\
   cricket exec web ls -l /

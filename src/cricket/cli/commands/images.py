@@ -8,7 +8,7 @@ from typing import Any
 
 from cricket._proto.cri import api_pb2
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.output import print_json, print_table
 from cricket.cli.words import short, size
 

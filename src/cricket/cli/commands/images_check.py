@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.output import Styled, print_json, print_table
 
 EXAMPLES = """\

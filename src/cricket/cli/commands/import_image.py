@@ -7,7 +7,7 @@ import os
 import shlex
 
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.output import print_json
 
 EXAMPLES = """\

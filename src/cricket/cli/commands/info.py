@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from cricket.cli import options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.output import print_json, print_tree
 from cricket.cli.words import age, size
+from cricket.client.connection import Client
 from cricket.errors import Code, CricketError
 
 EXAMPLES = """\

@@ -9,9 +9,10 @@ import argparse
 from typing import Any
 
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.output import parsed, plain, print_json, print_tree
 from cricket.cli.words import moment
+from cricket.client.connection import Client
 from cricket.errors import NotFound
 
 EXAMPLES = """\

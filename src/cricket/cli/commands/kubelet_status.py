@@ -9,9 +9,9 @@ import socket
 from typing import Any
 
 from cricket.cli import options
-from cricket.cli.errors import UnreachableError
 from cricket.cli.output import print_json
 from cricket.cli.podview import describe, table
+from cricket.client.errors import UnreachableError
 from cricket.errors import NotFound
 
 EXAMPLES = """\

@@ -9,7 +9,7 @@ import argparse
 import os
 
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.output import print_json, print_table
 from cricket.cli.words import short
 

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from cricket._proto.cri import api_pb2
-from cricket.cli import find, logfile, options
-from cricket.cli.client import Client, connect
+from cricket.cli import find, options
+from cricket.cli.connect import connect
+from cricket.client import logfile
+from cricket.client.connection import Client
 from cricket.errors import CricketError, FailedPrecondition
 from cricket.wire.logline import LogLine, format_time
 

@@ -10,7 +10,7 @@ import asyncio
 import re
 
 from cricket.cli import find, options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 
 EXAMPLES = """\
   cricket port-forward web 8080:80

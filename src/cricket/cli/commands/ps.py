@@ -7,9 +7,10 @@ from typing import Any
 
 from cricket._proto.cri import api_pb2
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.output import Styled, print_json, print_table
 from cricket.cli.words import age, short
+from cricket.client.connection import Client
 from cricket.errors import CricketError
 
 EXAMPLES = """\

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.each import each
 from cricket.cli.pulling import auth_config, pull
 

@@ -6,9 +6,10 @@ import argparse
 
 from cricket._proto.cri import api_pb2
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.each import each
 from cricket.cli.errors import UsageError
+from cricket.client.connection import Client
 from cricket.errors import FailedPrecondition
 
 EXAMPLES = """\

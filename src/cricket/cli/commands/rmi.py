@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.each import each
 from cricket.cli.errors import UsageError
+from cricket.client.connection import Client
 from cricket.errors import NotFound
 
 EXAMPLES = """\

@@ -16,11 +16,12 @@ import re
 from typing import Any
 
 from cricket.cli import options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.documents import read_container, read_pod
 from cricket.cli.errors import UsageError
 from cricket.cli.output import print_json
 from cricket.cli.pulling import POLICIES, auth_config, provide
+from cricket.client.connection import Client
 from cricket.errors import CricketError
 
 EXAMPLES = """\

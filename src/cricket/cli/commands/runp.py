@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.documents import read_pod
 from cricket.cli.output import print_json
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from cricket._proto.cri import api_pb2
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.output import print_json, print_table
 from cricket.cli.sampling import Sample, cpu_percent, samples
 from cricket.cli.words import memory, short, size
+from cricket.client.connection import Client
 
 EXAMPLES = """\
   cricket stats

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.output import Styled, parsed, plain, print_json, print_table, print_tree
 
 EXAMPLES = """\

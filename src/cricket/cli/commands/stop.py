@@ -6,8 +6,9 @@ import argparse
 import math
 
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.each import each
+from cricket.client.connection import Client
 
 EXAMPLES = """\
   cricket stop web           10 seconds to end by itself

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.each import each
+from cricket.client.connection import Client
 
 EXAMPLES = """\
   cricket stopp web

@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.each import each
 from cricket.cli.errors import UsageError
+from cricket.client.connection import Client
 
 EXAMPLES = """\
   cricket update --memory 256M web

@@ -6,7 +6,7 @@ import argparse
 
 from cricket import __version__
 from cricket.cli import options
-from cricket.cli.client import connect
+from cricket.cli.connect import connect
 from cricket.cli.output import plain, print_json
 
 EXAMPLES = """\

@@ -13,9 +13,10 @@ from typing import Any
 
 from cricket._proto.cricket import side_pb2
 from cricket.cli import find, options
-from cricket.cli.client import Client, connect
+from cricket.cli.connect import connect
 from cricket.cli.output import Styled, print_json, print_line
 from cricket.cli.words import moment, short, took
+from cricket.client.connection import Client
 from cricket.errors import FailedPrecondition, NotFound
 
 EXAMPLES = """\

@@ -8,18 +8,17 @@ Methods are called by their names in the protos; requests are built from keyword
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from cricket._proto.cri import api_pb2
-from cricket.cli.errors import RemoteError, UnreachableError, UsageError
-from cricket.cli.options import endpoint
+from cricket.client.endpoint import CHANNEL_OPTIONS, probe, socket_path
+from cricket.client.errors import RemoteError, UnreachableError
+from cricket.client.methods import Method, find_method
 from cricket.errors import Code
 
 QUICK = 30.0
@@ -45,39 +44,23 @@ _WORK = frozenset(
         "CheckImages",
     ]
 )
-_OPTIONS = (
-    ("grpc.max_receive_message_length", 64 << 20),
-    ("grpc.max_send_message_length", 16 << 20),
-    ("grpc.enable_http_proxy", 0),
-    # Servers in Go refuse the authority that gRPC makes of a socket's path.
-    ("grpc.default_authority", "localhost"),
-)
-
-
-class Method(NamedTuple):
-    """One RPC."""
-
-    path: str
-    request: Any
-    response: Any
-    streams: bool
 
 
 class Client:
-    """A connection; a context manager. Raises UsageError for an endpoint that is none, UnreachableError at once when
+    """A connection; a context manager. Raises EndpointError for an endpoint that is none, UnreachableError at once when
     nobody listens, RemoteError for what the runtime answers."""
 
     def __init__(self, url: str, timeout: float | None = None) -> None:
         """`timeout` in seconds replaces the limits of all calls; 0 means none."""
         self.endpoint, self._timeout = url, timeout
-        self.path = _socket_path(url)
-        _probe(self.path)
+        self.path = socket_path(url)
+        probe(self.path)
         # Their own threads' complaints about the socket would come on top of our line.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         import grpc
 
-        self._error: type[Exception] = grpc.RpcError
-        self._channel: Any = grpc.insecure_channel(f"unix:{self.path}", options=_OPTIONS)
+        self.error: type[Exception] = grpc.RpcError
+        self._channel: Any = grpc.insecure_channel(f"unix:{self.path}", options=CHANNEL_OPTIONS)
 
     def __enter__(self) -> Client:
         return self
@@ -126,7 +109,7 @@ class Client:
     def _translated(self, name: str, limit: float | None, began: float) -> Iterator[None]:
         try:
             yield
-        except self._error as error:
+        except self.error as error:
             raise self.translate(error, name, limit, began) from None  # gRPC's repr of itself helps nobody
 
     def translate(self, error: Any, name: str, limit: float | None, began: float) -> RemoteError | UnreachableError:
@@ -134,7 +117,7 @@ class Client:
         code = Code(error.code().value[0])
         if code is Code.UNAVAILABLE:
             try:
-                _probe(self.path)
+                probe(self.path)
             except UnreachableError as gone:
                 return gone
         if code is Code.DEADLINE_EXCEEDED and limit is not None and time.monotonic() - began >= limit:
@@ -162,58 +145,6 @@ class Pending:
             return self._future.result()
         except BaseException as error:
             self._future.cancel()
-            if isinstance(error, self._client._error):
+            if isinstance(error, self._client.error):
                 raise self._client.translate(error, self._name, self._limit, self._began) from None
             raise
-
-
-def connect(args: argparse.Namespace) -> Client:
-    """The client that the command line asks for."""
-    return Client(endpoint(args), getattr(args, "timeout", None))
-
-
-def find_method(name: str) -> Method:
-    """A method of CRI or of the side service, by its name in the proto."""
-    for module, service in _services(name):
-        found = module.DESCRIPTOR.services_by_name[service].methods_by_name.get(name)
-        if found is not None:
-            request, response = getattr(module, found.input_type.name), getattr(module, found.output_type.name)
-            path = f"/{module.DESCRIPTOR.package}.{service}/{name}"
-            return Method(path, request, response, bool(found.server_streaming))
-    raise LookupError(name)
-
-
-def _services(name: str) -> Iterator[tuple[Any, str]]:
-    yield api_pb2, "RuntimeService"
-    yield api_pb2, "ImageService"
-    from cricket._proto.cricket import side_pb2
-
-    yield side_pb2, "Side"
-
-
-def _socket_path(url: str) -> str:
-    scheme, colon, rest = url.partition(":")
-    if url.startswith("/"):
-        return url
-    path = "/" + rest.lstrip("/")
-    if scheme != "unix" or not colon or path == "/":
-        raise UsageError(
-            "the endpoint is no unix socket", where=url, todo="write it like unix:///run/cricket/cricket.sock"
-        )
-    return path
-
-
-def _probe(path: str) -> None:
-    """gRPC would only say that it is unavailable; the kernel says why."""
-    todos = {
-        FileNotFoundError: "start it with `cricket serve`, or name the socket with -r",
-        ConnectionRefusedError: "the socket is a leftover; start the daemon with `cricket serve`",
-        PermissionError: "be root, or in the group of the socket",
-    }
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.settimeout(QUICK)
-            probe.connect(path)
-        except OSError as error:
-            todo = todos.get(type(error), "")
-            raise UnreachableError("the daemon cannot be reached", where=f"unix://{path}", todo=todo) from error

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cricket.cli import logfile
+from cricket.client import logfile
 from cricket.errors import FailedPrecondition, NotFound
 
 _STAMP = b"2026-01-02T03:04:05.000000006Z"
