@@ -75,7 +75,7 @@ async def test_nothing_is_open_afterwards() -> None:
     for options in ({}, {"stdin": b"x"}, {"limit": 1}):
         await shell("cat; echo out; echo err >&2", **options)
     with pytest.raises(DeadlineExceeded):
-        await shell("sleep 1000", timeout=0.01, stdin=b"x" * 1_000_000)
+        await shell("exec sleep 1000", timeout=0.01, stdin=b"x" * 1_000_000)
     assert open_files() <= before
 
 
