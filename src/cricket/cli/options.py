@@ -63,9 +63,22 @@ def add_client(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """-o: a table for people or JSON for programs."""
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form of the output")
+def add_output(parser: argparse.ArgumentParser, *, wide: bool = False, name: bool = False) -> None:
+    """-o, for `forms.print_document`: what the command draws for people, or a document for programs.
+
+    `wide`: the command knows more columns; `name`: it lists objects that have names.
+    """
+    from cricket.cli.forms import form
+
+    words = ["table", *(["wide"] if wide else []), *(["name"] if name else []), "json", "yaml"]
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=form(wide, name),
+        default="table",
+        metavar="FORM",
+        help=f"form of the output: {', '.join(words[:-1])} or {words[-1]} (default: table)",
+    )
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
