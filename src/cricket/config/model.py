@@ -208,6 +208,13 @@ class Security(msgspec.Struct, frozen=True):
     """Other security defaults."""
 
     selinux: Annotated[bool, Key("Label containers and volumes, on hosts where SELinux is active.")] = False
+    checkpoint_images: Annotated[
+        bool,
+        live(
+            "Restore containers from images that hold a checkpoint: their processes get back the users and "
+            "capabilities that they had, whatever the pod may have. Archives, named by their path, need no leave."
+        ),
+    ] = False
     unprivileged_ports: Annotated[
         bool, live("Let pods with their own network bind ports below 1024 without a capability.")
     ] = True

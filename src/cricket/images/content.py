@@ -40,8 +40,11 @@ class ContentStore:
         self.root = root
         self.blobs, self.ingest = os.path.join(root, "blobs"), os.path.join(root, "ingest")
         with map_errors(OSError, Internal, "cannot make the content store", where=root):
+            # Images may hold secrets, whatever the modes of the files in them say.
+            for directory in (self.blobs, self.ingest):
+                os.makedirs(directory, mode=0o700, exist_ok=True)
+            os.chmod(self.blobs, 0o700)
             os.makedirs(os.path.join(self.blobs, "sha256"), exist_ok=True)
-            os.makedirs(self.ingest, mode=0o700, exist_ok=True)
 
     def path(self, digest: str) -> str:
         """Where the blob is, or would be."""

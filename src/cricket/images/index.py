@@ -7,6 +7,7 @@ another that has it open sees changes after `reload()`.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from cricket.errors import DataLoss, FailedPrecondition, Internal, InvalidArgument, ResourceExhausted
+from cricket.errors import DataLoss, FailedPrecondition, Internal, InvalidArgument, ResourceExhausted, map_errors
 from cricket.images.reference import Reference
 from cricket.kernel.effects import effect
 from cricket.kernel.reserve import Reserve
@@ -46,7 +47,10 @@ class ImageIndex:
         self.replenish()
 
     def _connect(self) -> None:
-        with self._errors():
+        with self._errors(), map_errors(OSError, Internal, "cannot make the image index", where=self._path):
+            # A record holds the environment of an image; sqlite gives its own files the same mode.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.chmod(self._path, 0o600)
             self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
             try:
                 self._open()

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import msgspec
 
-from cricket.errors import Internal, InvalidArgument, NotFound, Unimplemented
+from cricket.errors import FailedPrecondition, Internal, InvalidArgument, NotFound, Unimplemented
 from cricket.kernel.effects import effect
 from cricket.kernel.files import make_dir, remove_tree
 from cricket.lifecycle import checkpoint_format as form
@@ -49,7 +49,8 @@ class Restored(msgspec.Struct, frozen=True):
 async def recognise(e: Parts, config: ContainerConfig) -> Restored | None:
     """None unless the image is a checkpoint.
 
-    Raises NotFound (no such archive; or the base image is not present), InvalidArgument, DataLoss.
+    Raises NotFound (no such archive; or the base image is not present), InvalidArgument, DataLoss, FailedPrecondition
+    (images are not allowed to be checkpoints).
     """
     archive = _archive(e, config.image)
     if archive is None:
@@ -69,7 +70,15 @@ def _archive(e: Parts, name: str) -> Archive | None:
     for layer in e.snapshots.lowers(image.chain_id):
         if os.path.lexists(os.path.join(layer, form.CONFIG_DUMP)):
             marked = {*image.config.labels, *e.images.manifest_annotations(image)}
-            return None if marked.isdisjoint(_MARKS) else DirectoryArchive(layer, name)
+            if marked.isdisjoint(_MARKS):
+                return None
+            if not e.config.security.checkpoint_images:
+                raise FailedPrecondition(
+                    "the image holds a checkpoint, whose processes keep their old users and capabilities",
+                    where=name,
+                    todo="Set security.checkpoint_images to let images be restored on this node.",
+                )
+            return DirectoryArchive(layer, name)
     return None
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 
 import msgspec
 
-from cricket.errors import InvalidArgument
+from cricket.errors import FailedPrecondition, InvalidArgument, map_errors
+from cricket.kernel.confined import open_in_root, open_root
 from cricket.oci.check import between
-from cricket.oci.rootfs import read_in_root
 from cricket.types.container import UserIds
 from cricket.types.security import ContainerSecurity, GroupsPolicy
 
@@ -116,12 +118,31 @@ class _Files:
 
 
 def _entries(root: str, path: str, least: int) -> Iterator[list[str]]:
-    content = read_in_root(root, path, _MAX_FILE)
-    for line in (content or b"").decode("utf-8", "surrogateescape").split("\n"):
+    for line in _read(root, path).decode("utf-8", "surrogateescape").split("\n"):
         fields = line.strip().split(":")
         # "+" and "-" begin NIS entries.
         if len(fields) >= least and fields[0] and fields[0][0] not in "#+-":
             yield fields
+
+
+def _read(root: str, path: str) -> bytes:
+    """A file of the image, empty when there is none."""
+    with map_errors(OSError, FailedPrecondition, "cannot read a file of the image", where=path):
+        root_fd = open_root(root)
+        try:
+            # What is no regular file may block, or do something, when it is opened.
+            fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
+        finally:
+            os.close(root_fd)
+        with open(fd, "rb") as file:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidArgument("a file of the image is no regular file", where=path)
+            if status.st_size > _MAX_FILE:
+                raise InvalidArgument(f"a file of the image is larger than {_MAX_FILE} bytes", where=path)
+            return file.read(_MAX_FILE)
 
 
 def _id(text: str) -> int | None:

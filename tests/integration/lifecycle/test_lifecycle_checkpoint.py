@@ -52,6 +52,17 @@ PROBLEM = criu_problem()
 needs_criu = pytest.mark.skipif(bool(PROBLEM), reason=f"CRIU cannot work here: {PROBLEM}")
 
 
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory, registry: Registry, busybox_ref: str) -> Iterator[Node]:
+    """A node that restores images, too."""
+    directory = tmp_path_factory.mktemp("node")
+    with Node.made(directory, registry=registry, security={"checkpoint_images": True}) as made:
+        made.pull(busybox_ref)
+        yield made
+        made.remove_pods()
+        made.assert_clean()
+
+
 def counter(n: Node, image: str, **changes: Any) -> tuple[str, str]:
     """A pod with a container that has changed files and counts; both ids."""
     config = n.pod()
@@ -242,6 +253,24 @@ def test_restore_from(pods: Node, registry: Registry, busybox_ref: str, tmp_path
         goes_on(pods, restored)
     if kind != "file":
         pods.cri.call("RemoveImage", image={"image": name})
+
+
+def test_images_need_leave(pods: Node, registry: Registry, busybox_ref: str) -> None:
+    name = registry.push(
+        "test/refused-checkpoint", checkpoint_image(invented(pods, busybox_ref, "/etc/hosts"), "labelled image")
+    )
+    pods.pull(name)
+    config = pods.pod()
+    pod = pods.run_pod(config, "runc")
+    pods.daemon.write_config(security={"checkpoint_images": False})
+    pods.restart()
+    try:
+        with pytest.raises(CriError, match="security.checkpoint_images"):
+            pods.create(pod, pods.container(name), config)
+    finally:
+        pods.daemon.write_config(security={"checkpoint_images": True})
+        pods.restart()
+    pods.cri.call("RemoveImage", image={"image": name})
 
 
 def checkpoint_image(files: dict[str, bytes], kind: str) -> Image:

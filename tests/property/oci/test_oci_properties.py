@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cricket.errors import CricketError
+from cricket.kernel.confined import open_in_root, open_root
 from cricket.oci import check, mountinfo
 from cricket.oci.capabilities import process_capabilities
 from cricket.oci.capability_names import CAPABILITIES
@@ -18,7 +19,6 @@ from cricket.oci.cgroup import cgroup_dir, slice_path
 from cricket.oci.host import HostFacts
 from cricket.oci.messages import last_message
 from cricket.oci.resources import linux_resources
-from cricket.oci.rootfs import open_in_root
 from cricket.oci.seccomp_profile import from_profile, parse_profile
 from cricket.oci.signals import parse_signal
 from cricket.oci.users import resolve_user
@@ -73,10 +73,13 @@ def test_no_path_leads_out_of_the_root(link: list[str], absolute: list[str], pat
         (root / "etc").mkdir()
         (root / "a/link").symlink_to("/".join(link) or ".")
         (root / "abs").symlink_to("/" + "/".join(absolute))
+        root_fd = open_root(str(root))
         try:
-            fd = open_in_root(str(root), "/".join(path))
+            fd = open_in_root(root_fd, "/".join(path), os.O_PATH)
         except OSError:
             return
+        finally:
+            os.close(root_fd)
         try:
             found = os.readlink(f"/proc/self/fd/{fd}")
         finally:
