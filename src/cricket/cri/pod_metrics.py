@@ -95,7 +95,8 @@ def _container(container: Container, usage: ContainerUsage, now: int) -> Iterato
     yield from _file_system(usage)
     for huge in usage.hugetlb:
         yield "container_hugetlb_usage_bytes", huge.usage, (huge.page_size,)
-        yield "container_hugetlb_max_usage_bytes", huge.max_usage, (huge.page_size,)
+        if huge.max_usage is not None:
+            yield "container_hugetlb_max_usage_bytes", huge.max_usage, (huge.page_size,)
 
 
 def _cpu(cpu: Cpu) -> Iterator[Sample]:

@@ -9,8 +9,9 @@ import msgspec
 
 from cricket.kernel import cgroup_v1, cgroup_v2, proc
 from cricket.kernel.cgroup_files import below, pids_below
+from cricket.kernel.cgroup_hugetlb import hugetlb
 from cricket.kernel.cgroup_paths import Layout, Mode, inner
-from cricket.types.stats import Cpu, Io, Memory, Pids
+from cricket.types.stats import Cpu, HugetlbUsage, Io, Memory, Pids
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -20,6 +21,7 @@ class Reading(msgspec.Struct, frozen=True):
     memory: Memory | None = None
     io: Io | None = None
     pids: Pids | None = None
+    hugetlb: tuple[HugetlbUsage, ...] = ()
 
 
 def read(
@@ -49,7 +51,7 @@ def read(
         files, sockets = proc.count_fds(members)
         limit = proc.open_files_limit(members[0]) if members else None
         pids = msgspec.structs.replace(pids, file_descriptors=files, sockets=sockets, open_files_limit=limit)
-    return Reading(cpu, memory, version.io(layout, path, now, full), pids)
+    return Reading(cpu, memory, version.io(layout, path, now, full), pids, hugetlb(layout, path) if full else ())
 
 
 def processes(layout: Layout, path: str) -> list[int]:

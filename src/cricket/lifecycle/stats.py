@@ -180,7 +180,9 @@ class StatsReader:
         layer = self._writable_layer(record)
         if reading is None:
             return None if layer is None else ContainerUsage(record.id, writable_layer=layer)
-        return ContainerUsage(record.id, reading.cpu, reading.memory, reading.io, reading.pids, layer, fs)
+        return ContainerUsage(
+            record.id, reading.cpu, reading.memory, reading.io, reading.pids, layer, fs, reading.hugetlb
+        )
 
     def _sandbox(
         self, sandbox: Sandbox, containers: Sequence[Container], readings: _Readings, fs: FsCapacity | None

@@ -9,6 +9,7 @@ import resource
 
 import msgspec
 
+from cricket.kernel.cgroup_hugetlb import size_name
 from cricket.oci.capability_names import CAPABILITIES
 
 UNLIMITED = (1 << 64) - 1
@@ -78,15 +79,6 @@ def kernel_version(release: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def hugepage_name(kib: int) -> str:
-    """2048 -> "2MB", as the names of hugetlb control files have it (units of 1024)."""
-    for unit in ("KB", "MB"):
-        if kib < 1024:
-            return f"{kib}{unit}"
-        kib //= 1024
-    return f"{kib}GB"
-
-
 def _read(path: str) -> str:
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as f:
         return f.read(65536)
@@ -132,7 +124,7 @@ def _hugepage_sizes(sys: str) -> frozenset[str]:
         for name in os.listdir(f"{sys}/kernel/mm/hugepages"):
             match = re.fullmatch(r"hugepages-(\d+)kB", name)
             if match:
-                sizes.add(hugepage_name(int(match[1])))
+                sizes.add(size_name(int(match[1])))
     return frozenset(sizes)
 
 

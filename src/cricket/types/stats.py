@@ -111,7 +111,7 @@ class HugetlbUsage(msgspec.Struct, frozen=True):
 
     page_size: str
     usage: int
-    max_usage: int
+    max_usage: int | None = None  # None on cgroup v2, which keeps none
 
 
 class FsCapacity(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ import pytest
 from cricket.errors import CricketError, Unavailable
 from cricket.kernel.cgroup_files import read as read_file
 from cricket.kernel.cgroup_freeze import freeze, thaw
+from cricket.kernel.cgroup_hugetlb import page_sizes
 from cricket.kernel.cgroup_kill import kill_all
 from cricket.kernel.cgroup_paths import UNIFIED, Layout, Mode, detect
 from cricket.kernel.cgroup_read import oom_kills, processes, read
@@ -131,6 +132,8 @@ def test_use_of_cpu_and_memory_is_measured(cgroup: Cgroup) -> None:
     assert memory.oom_kills == 0
     assert (found.pids.processes, found.pids.threads, found.pids.sockets) == (1, 1, 0)
     assert found.pids.file_descriptors
+    if cgroup.layout.directory("hugetlb", cgroup.path) and cgroup.layout.mode is not Mode.V2:
+        assert [huge.page_size for huge in found.hugetlb] == list(page_sizes())
     pod = read(cgroup.layout, os.path.dirname(cgroup.path), count=True)
     assert pod is not None
     assert pod.cpu is not None

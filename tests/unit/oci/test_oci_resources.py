@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from cricket.errors import FailedPrecondition, InvalidArgument
+from cricket.kernel.cgroup_hugetlb import size_name
 from cricket.oci import resources as module
 from cricket.oci.cgroup import cgroup_dir, cgroups_path, parent_dir
-from cricket.oci.host import HostFacts, hugepage_name, kernel_version
+from cricket.oci.host import HostFacts, kernel_version
 from cricket.oci.namespaces import check_user_namespace
 from cricket.oci.resources import linux_resources, oom_score_adj
 from cricket.oci.sysctls import check_sysctls, namespace_of
@@ -220,4 +221,4 @@ def test_host_facts_of_nothing(tmp_path: Path) -> None:
 def test_small_parsers() -> None:
     assert kernel_version("6.1.0-13-amd64") == (6, 1)
     assert kernel_version("weird") == (0, 0)
-    assert [hugepage_name(k) for k in (64, 2048, 1048576, 16777216)] == ["64KB", "2MB", "1GB", "16GB"]
+    assert [size_name(k) for k in (64, 2048, 1048576, 16777216)] == ["64KB", "2MB", "1GB", "16GB"]
