@@ -70,7 +70,7 @@ def add_output(parser: argparse.ArgumentParser, *, wide: bool = False, name: boo
     """
     from cricket.cli.forms import form
 
-    words = ["table", *(["wide"] if wide else []), *(["name"] if name else []), "json", "yaml"]
+    words = ["table", *(["wide"] if wide else []), *(["name"] if name else []), "json", "yaml", "jsonpath=EXPR"]
     parser.add_argument(
         "-o",
         "--output",

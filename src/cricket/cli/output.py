@@ -31,7 +31,7 @@ def colourful() -> bool:
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: str = "") -> None:
     """Print aligned columns two spaces apart; `right` names columns of numbers. Without rows only the header."""
     columns = {i for i, name in enumerate(header) if name in right.split()}
-    cells = [[_clean(cell) for cell in row] for row in (header, *rows)]
+    cells = [[safe(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     colours = colourful()
     for row in cells:
@@ -41,7 +41,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
 def print_line(*words: str) -> None:
     """Print words, those that are not empty, two spaces apart, at once."""
     colours = colourful()
-    cells = [_clean(word) for word in words if word]
+    cells = [safe(word) for word in words if word]
     print("  ".join(_pad(cell, len(cell), False, colours) for cell in cells).rstrip(), flush=True)
 
 
@@ -53,8 +53,8 @@ def _pad(cell: str, width: int, right: bool, colours: bool) -> str:
     return space + text if right else text + space
 
 
-def _clean(cell: str) -> str:
-    """Names come from others: none may break a line or talk to the terminal."""
+def safe(cell: str) -> str:
+    """Without control characters. Names come from others: none may break a line or talk to the terminal."""
     if cell.isprintable():
         return cell
     return "".join(c if c.isprintable() else "?" for c in cell)
@@ -97,7 +97,7 @@ def _tree(value: Any, indent: str) -> Iterator[str]:
     for key, item in entries:
         if item in ("", None, {}, []):
             continue
-        label = "-" if key == "-" else f"{_clean(str(key))}:"
+        label = "-" if key == "-" else f"{safe(str(key))}:"
         if isinstance(item, dict | list):
             inner = list(_tree(item, indent + "  "))
             if key == "-" and inner:
@@ -108,5 +108,5 @@ def _tree(value: Any, indent: str) -> Iterator[str]:
         else:
             text = str(item).lower() if isinstance(item, bool) else str(item)
             first, *more = text.splitlines() or [""]
-            yield f"{indent}{label} {_clean(first)}"
-            yield from (f"{indent}  {_clean(line)}" for line in more)
+            yield f"{indent}{label} {safe(first)}"
+            yield from (f"{indent}  {safe(line)}" for line in more)
