@@ -1,4 +1,4 @@
-"""The pull worker: `python -I -m cricket.images.worker`, one process for one pull.
+"""The pull worker: `python -I -c "import cricket.images.worker as w; w.serve()"`, one process for one pull.
 
 The request comes on stdin; lines of progress and then a result or an error go to stdout (messages.py). Descriptor 3,
 where there is one, is the leash: a pipe that the daemon holds until it has recorded the image. It ends: so does the
@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import threading
+from typing import NoReturn
 
 import msgspec
 
@@ -19,6 +20,13 @@ from cricket.errors import CricketError, Internal
 from cricket.images.remote.messages import Message, PullRequest, failure
 
 _LEASH = 3
+
+
+def serve() -> NoReturn:
+    """Serve one request and end the process."""
+    code = main()
+    # Threads may still hang in a download: nothing of theirs is needed, and nothing is left undone.
+    os._exit(code)
 
 
 def main() -> int:
@@ -108,9 +116,3 @@ def _unexpected(error: Exception) -> Internal:
     found = Internal(f"unexpected {type(error).__name__} in the pull worker", where=where)
     found.__cause__ = error
     return found
-
-
-if __name__ == "__main__":
-    code = main()
-    # Threads may still hang in a download: nothing of theirs is needed, and nothing is left undone.
-    os._exit(code)
