@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from cricket import __version__
 from cricket.cli import index
 from cricket.cli.errors import BROKEN_PIPE, INTERRUPTED, OK, UsageError, complain
-from cricket.cli.options import DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, Parser, add_client
+from cricket.cli.options import ENDPOINT_DEFAULT, Parser, add_client
 from cricket.errors import CricketError
 
 
@@ -105,7 +105,7 @@ def _family(name: str, family: Sequence[index.Entry]) -> str:
 
 def _overview() -> str:
     lines = [
-        "usage: cricket [-r URL] [--timeout SECONDS] COMMAND ...",
+        "usage: cricket [-r URL] [--timeout SECONDS] [-v] COMMAND ...",
         "",
         "Cricket, a Kubernetes container runtime, and a client for any runtime that speaks CRI.",
     ]
@@ -116,8 +116,9 @@ def _overview() -> str:
         "",
         "Options:",
         "  -r, --runtime-endpoint URL  the CRI socket",
-        f"                              (default: ${ENDPOINT_VARIABLE}, else {DEFAULT_ENDPOINT})",
+        f"                              (default: {ENDPOINT_DEFAULT})",
         "  --timeout SECONDS           limit of each call (default: 30s for questions, none for work)",
+        "  -v, --verbose               say which runtime is asked",
         "  --version                   print the version",
         "",
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the daemon cannot be reached.",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from typing import NoReturn
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from cricket.cli.errors import UsageError
 
-DEFAULT_ENDPOINT = "unix:///run/cricket/cricket.sock"
+if TYPE_CHECKING:
+    from cricket.client.discover import Choice
+
 ENDPOINT_VARIABLE = "CONTAINER_RUNTIME_ENDPOINT"
+ENDPOINT_DEFAULT = f"${ENDPOINT_VARIABLE}, /etc/crictl.yaml, the socket that answers"
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,7 +56,7 @@ def add_client(parser: argparse.ArgumentParser) -> None:
         "--runtime-endpoint",
         metavar="URL",
         default=argparse.SUPPRESS,
-        help=f"the CRI socket (default: ${ENDPOINT_VARIABLE}, else {DEFAULT_ENDPOINT})",
+        help=f"the CRI socket (default: {ENDPOINT_DEFAULT})",
     )
     group.add_argument(
         "--timeout",
@@ -60,6 +64,9 @@ def add_client(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         default=argparse.SUPPRESS,
         help="limit of each call, like 10 or 2m (default: 30s for questions, none for work)",
+    )
+    group.add_argument(
+        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="say which runtime is asked"
     )
 
 
@@ -111,8 +118,18 @@ def add_transport(parser: argparse.ArgumentParser) -> None:
 
 
 def endpoint(args: argparse.Namespace) -> str:
-    """The endpoint in force: option, environment, default."""
-    return getattr(args, "runtime_endpoint", None) or os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT
+    """The endpoint in force; with -v it is told. Raises EndpointError and UnreachableError as `discover` does."""
+    chosen = endpoint_choice(args)
+    if getattr(args, "verbose", False):
+        print(f"cricket: asking {chosen.url} ({chosen.why})", file=sys.stderr)
+    return chosen.url
+
+
+def endpoint_choice(args: argparse.Namespace) -> Choice:
+    """The endpoint in force, and why: the option, the environment, crictl's file, the socket that answers."""
+    from cricket.client.discover import configured, discover
+
+    return configured(getattr(args, "runtime_endpoint", None), os.environ) or discover()
 
 
 def seconds(text: str) -> float:

@@ -16,6 +16,7 @@ from cricket.cli import options
 from cricket.cli.errors import INTERRUPTED, UsageError
 from cricket.cli.podengine import engine
 from cricket.cli.podlogs import Display
+from cricket.client.discover import DEFAULT_ENDPOINT, configured
 from cricket.errors import CricketError, FailedPrecondition, InvalidArgument, map_errors
 from cricket.kubelet.agent import Agent
 from cricket.kubelet.agent_session import SOCKET, Options, session
@@ -64,7 +65,10 @@ async def _run(args: argparse.Namespace, text: bytes) -> int:
         check_free(args.publish)
     name = f"run-{secrets.token_hex(3)}"
     async with contextlib.AsyncExitStack() as stack:
-        endpoint = await stack.enter_async_context(engine(options.endpoint(args), _explicit(args), args.root))
+        # What else answers on this node is not asked: a pod needs no daemon here.
+        chosen = configured(getattr(args, "runtime_endpoint", None), os.environ)
+        url = chosen.url if chosen else DEFAULT_ENDPOINT
+        endpoint = await stack.enter_async_context(engine(url, _explicit(args), args.root))
         root = os.path.join(args.root or "/var/lib/cricket-kubelet", "runs", name)
         node = {"root": root, "log_root": f"{root}/logs", "cgroup_root": f"/cricketpods/{name}"}
         stack.callback(_remove_root, root)

@@ -29,8 +29,9 @@ def socket_path(url: str) -> str:
     return path
 
 
-def probe(path: str) -> None:
-    """Connect once. gRPC would only say that it is unavailable; the kernel says why. Raises UnreachableError."""
+def probe(path: str, patience: float = _PATIENCE) -> None:
+    """Connect once, within `patience` seconds. gRPC would only say that it is unavailable; the kernel says why. Raises
+    UnreachableError."""
     todos = {
         FileNotFoundError: "start it with `cricket serve`, or name the socket with -r",
         ConnectionRefusedError: "the socket is a leftover; start the daemon with `cricket serve`",
@@ -38,7 +39,7 @@ def probe(path: str) -> None:
     }
     with socket.socket(socket.AF_UNIX) as attempt:
         try:
-            attempt.settimeout(_PATIENCE)
+            attempt.settimeout(patience)
             attempt.connect(path)
         except OSError as error:
             todo = todos.get(type(error), "")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from cricket.cli import options
 from cricket.cli.output import print_table
+from cricket.client.endpoint import probe, socket_path
+from cricket.client.errors import UnreachableError
 
 EXAMPLES = """\
   cricket bench cli
@@ -27,9 +28,12 @@ def run(args: argparse.Namespace) -> int:
 
     from cricket.bench import cli
 
-    endpoint = options.endpoint(args)
-    answers = os.path.exists(endpoint.removeprefix("unix://"))
-    found = cli.starts(endpoint if answers else "", args.runs)
+    try:
+        endpoint = options.endpoint(args)
+        probe(socket_path(endpoint))
+    except UnreachableError:
+        endpoint = ""
+    found = cli.starts(endpoint, args.runs)
     if args.output == "json":
         print(msgspec.json.encode([{"command": c, "min_ms": low, "median_ms": mid} for c, low, mid in found]).decode())
     else:

@@ -1,4 +1,7 @@
-"""Show whether runtime and network are ready, and what the runtime handlers can do. Exit code 1 when one is not."""
+"""Show whether runtime and network are ready, and what the runtime handlers can do. Exit code 1 when one is not.
+
+With -v also what the runtime says of itself.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,13 @@ from cricket.cli.output import Styled, parsed, plain, print_json, print_table, p
 
 EXAMPLES = """\
   cricket status
-  cricket status --verbose
+  cricket status -v
   cricket status -o json | jq .status.conditions
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("--verbose", action="store_true", help="also what the runtime says of itself")
     options.add_output(parser)
     options.add_client(parser)
 
@@ -26,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask and print."""
     with connect(args) as client:
-        answer = client.call("Status", verbose=args.verbose)
+        answer = client.call("Status", verbose=getattr(args, "verbose", False))
     if args.output == "json":
         print_json(plain(answer) | {"info": parsed(answer.info)})
     else:
