@@ -8,43 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from cricket.cli.output import Styled, print_table
+from cricket.cli.podcolumns import columns
 from cricket.cli.words import span
 
 Json = dict[str, Any]
-
-
-def state_word(pod: Json) -> str:
-    """The STATUS of `kubectl get pods` (printers/internalversion)."""
-    status = pod["status"]
-    word = status.get("reason") or status["phase"]
-    inits = status.get("initContainerStatuses", [])
-    sidecars = {c["name"] for c in pod["spec"].get("initContainers", ()) if c.get("restartPolicy") == "Always"}
-    for at, container in enumerate(inits):
-        ended, waits = container["state"].get("terminated"), container["state"].get("waiting")
-        if (ended and ended["exitCode"] == 0) or (container["name"] in sidecars and container["started"]):
-            continue
-        if ended:
-            word = f"Init:{ended['reason']}"
-        elif waits and waits["reason"] not in ("PodInitializing", ""):
-            word = f"Init:{waits['reason']}"
-        else:
-            word = f"Init:{at}/{len(inits)}"
-        break
-    else:
-        word = _of_containers(status, word)
-    return "Terminating" if pod["metadata"].get("deletionTimestamp") else word
-
-
-def _of_containers(status: Json, word: str) -> str:
-    running = False
-    for container in reversed(status.get("containerStatuses", [])):
-        state = container["state"]
-        if "waiting" in state:
-            word = state["waiting"]["reason"]
-        elif "terminated" in state and not status.get("reason"):
-            word = state["terminated"]["reason"]
-        running = running or (container["ready"] and "running" in state)
-    return "Running" if word == "Completed" and running else word
 
 
 def table(pods: Iterable[Json]) -> None:
@@ -53,18 +20,16 @@ def table(pods: Iterable[Json]) -> None:
 
 
 def _row(pod: Json) -> tuple[str, ...]:
-    status, meta = pod["status"], pod["metadata"]
-    sidecars = {c["name"] for c in pod["spec"].get("initContainers", ()) if c.get("restartPolicy") == "Always"}
-    counted = [c for c in status.get("initContainerStatuses", ()) if c["name"] in sidecars]
-    counted += status.get("containerStatuses", [])
-    ready = sum(bool(container["ready"]) for container in counted)
-    restarts = sum(container["restartCount"] for container in counted)
+    status, meta, shown = pod["status"], pod["metadata"], columns(pod)
+    restarts = str(shown.restarts)
+    if shown.restarts and shown.last_restart:
+        restarts += f" ({age(shown.last_restart)} ago)"
     return (
         meta["namespace"],
         meta["name"],
-        f"{ready}/{len(counted)}",
-        _coloured(state_word(pod)),
-        str(restarts),
+        shown.ready,
+        _coloured(shown.status),
+        restarts,
         age(status.get("startTime")),
         status.get("podIP", "-"),
     )
@@ -92,7 +57,7 @@ def describe(pod: Json, events: Iterable[Json]) -> None:
     _pair("Start Time", status.get("startTime") or "-")
     for number, (key, value) in enumerate(sorted(meta.get("labels", {}).items())):
         _pair("Labels" if number == 0 else "", f"{key}={value}")
-    _pair("Status", f"{status['phase']}  ({state_word(pod)})")
+    _pair("Status", f"{status['phase']}  ({columns(pod).status})")
     for key in ("reason", "message"):
         if status.get(key):
             _pair(key.capitalize(), status[key])

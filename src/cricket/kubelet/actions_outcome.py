@@ -7,6 +7,7 @@ from cricket.kubelet.model.container import Container
 from cricket.kubelet.model.pod import Pod
 
 DEADLINE = "DeadlineExceeded"
+DEADLINE_WORDS = "Pod was active on the node longer than the specified deadline"
 
 
 def restarts(pod: Pod, container: Container, dead: ContainerRecord | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from cricket.client.errors import RemoteError
 from cricket.kubelet.loop_cri import Cri
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.model.probe import LifecycleHandler
@@ -30,4 +31,6 @@ async def run_hook(cri: Cri, container: Container, container_id: str, hook: Life
             return ""
     except ValueError as error:
         return str(error)
+    except RemoteError as error:
+        return error.what
     return "" if done else words or "it failed"

@@ -17,8 +17,13 @@ _MOST = 10 << 10
 """Bytes of a command's output that are shown (prober.go maxProbeRespLength)."""
 
 
+class Unanswered(Exception):
+    """A probe that could not be made: it says nothing about the container, neither good nor bad."""
+
+
 async def look(cri: Cri, container: Container, container_id: str, probe: Probe, ip: str) -> tuple[bool, str]:
-    """Probe once within the probe's timeout; whether it went well, and the words for the event when not."""
+    """Probe once within the probe's timeout; whether it went well, and the words for the event when not. Raises
+    Unanswered."""
     limit = float(probe.timeout_seconds)
     try:
         if probe.exec is not None:
@@ -34,12 +39,15 @@ async def look(cri: Cri, container: Container, container_id: str, probe: Probe, 
 
             return await check(ip, probe.grpc.port, probe.grpc.service, limit)
     except ValueError as error:  # a port's name that is none
-        return False, str(error)
+        raise Unanswered(str(error)) from None
+    except RemoteError as error:
+        code = "".join(word.capitalize() for word in error.code.name.split("_"))
+        raise Unanswered(f"rpc error: code = {code} desc = {error.what}") from None
     return True, ""
 
 
 async def execute(cri: Cri, container_id: str, action: ExecAction, timeout: int) -> tuple[bool, str]:
-    """Run a command in the container; `timeout` in whole seconds, 0: none."""
+    """Run a command in the container; `timeout` in whole seconds, 0: none. Raises RemoteError when it cannot be."""
     limit = timeout + 10.0 if timeout else None
     try:
         answer = await cri.call(
@@ -48,8 +56,8 @@ async def execute(cri: Cri, container_id: str, action: ExecAction, timeout: int)
     except RemoteError as error:
         if error.code is Code.DEADLINE_EXCEEDED:
             return False, f'command timed out: "{shlex.join(action.command)}" timed out after {timeout}s'
-        return False, error.what
+        raise
     output = (answer.stdout + answer.stderr)[:_MOST].decode("utf-8", "replace")
     if answer.exit_code:
-        return False, output or f"command '{shlex.join(action.command)}' exited with {answer.exit_code}: "
+        return False, output
     return True, output

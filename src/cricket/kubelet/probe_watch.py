@@ -13,7 +13,7 @@ from cricket.kubelet.loop_records import SECOND, ContainerRecord, Records, State
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.model.pod import Pod
 from cricket.kubelet.model.probe import Probe
-from cricket.kubelet.probe_run import look
+from cricket.kubelet.probe_run import Unanswered, look
 from cricket.kubelet.probe_state import first, step
 
 
@@ -87,11 +87,12 @@ class Probes:
         run = first(kind)
         while True:
             began = time.monotonic()
-            result, words = await look(self._cri, container, record.id, probe, self.ip)
-            if not result:
-                text = f"{kind.capitalize()} probe failed: {words}"
+            result, words = await self._look(probe, container, record)
+            if words:
+                text = f"{kind.capitalize()} probe {words}"
                 self._events.add(self._pod, "Unhealthy", text, container=container.name, warning=True)
-            run = step(run, result, probe)
+            if result is not None:
+                run = step(run, result, probe)
             before = watched.health
             if run.decided:
                 self._conclude(kind, run.good, probe, watched)
@@ -100,6 +101,14 @@ class Probes:
             if watched.failed or (kind == "startup" and run.decided):
                 return
             await asyncio.sleep(max(0.0, began + probe.period_seconds - time.monotonic()))
+
+    async def _look(self, probe: Probe, container: Container, record: ContainerRecord) -> tuple[bool | None, str]:
+        """The result, None when there is none, and what to tell of it."""
+        try:
+            result, words = await look(self._cri, container, record.id, probe, self.ip)
+        except Unanswered as error:
+            return None, f"errored and resulted in unknown state: {error}"
+        return result, "" if result else f"failed: {words}"
 
     def _conclude(self, kind: str, good: bool, probe: Probe, watched: _Watched) -> None:
         if kind == "readiness":

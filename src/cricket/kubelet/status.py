@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from cricket.kubelet.actions import Situation
-from cricket.kubelet.actions_outcome import DEADLINE, outcome
+from cricket.kubelet.actions_outcome import DEADLINE, DEADLINE_WORDS, outcome
 from cricket.kubelet.loop_records import SECOND, ContainerRecord, State
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.status_conditions import conditions
@@ -38,10 +38,7 @@ def pod_status(s: Situation, shown: Shown, now: int, before: Json | None = None)
     mains = [_container(s, shown, container, False, ended) for container in s.pod.spec.containers]
     status: Json = {"phase": phase(s.pod, inits, mains, ended)}
     if ended == DEADLINE:
-        status |= {
-            "reason": DEADLINE,
-            "message": "Pod was active on the node longer than the specified deadline",
-        }
+        status |= {"reason": DEADLINE, "message": DEADLINE_WORDS}
     box = s.records.sandboxes[0] if s.records.sandboxes else None
     ips = shown.host_ips if s.pod.spec.host_network else box.ips if box is not None and box.ready else ()
     status["conditions"] = conditions(s, status["phase"], inits, mains, moment(now), before)
@@ -100,25 +97,13 @@ def _state(
     dead = [r for r in s.records.of(container.name) if r.state is State.EXITED]
     if record is None or record.state is State.UNKNOWN:
         if waits is None:
-            waits = ("PodInitializing" if _initializing(s, container) else "ContainerCreating"), ""
+            waits = ("PodInitializing" if s.pod.spec.init_containers else "ContainerCreating"), ""
         return _waiting(waits), None
     if record.state is State.RUNNING:
         return {"running": {"startedAt": moment(record.started_at)}}, (dead[0] if dead else None)
     if waits is not None and not ended:
         return _waiting(waits), record
     return _terminated(shown, record), (dead[1] if len(dead) > 1 else None)
-
-
-def _initializing(s: Situation, container: Container) -> bool:
-    """Whether it waits for init containers: the kubelet says so of all containers but the first init container."""
-    inits = s.pod.spec.init_containers
-    if not inits or not s.records.sandboxes:
-        return bool(inits)
-    return any(
-        (record := s.records.latest(init.name)) is None
-        or (record.state is not State.RUNNING if init.sidecar else record.state is not State.EXITED or record.exit_code)
-        for init in inits
-    )
 
 
 def _waiting(why: tuple[str, str]) -> Json:

@@ -225,5 +225,8 @@ class PodWorker:
 
 
 def _key(action: Action) -> str:
-    """What is held back after a failure: a container by its name, everything by the sandbox."""
-    return action.name if isinstance(action, StartContainer) else _SANDBOX if isinstance(action, RunSandbox) else "-"
+    """What is held back after a failure: one attempt at a container (the next one has its back-off, as what failed to
+    start is a dead container), everything by the sandbox."""
+    if isinstance(action, StartContainer):
+        return f"{action.name}/{action.attempt}"
+    return _SANDBOX if isinstance(action, RunSandbox) else "-"

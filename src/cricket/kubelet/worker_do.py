@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from cricket.client.errors import RemoteError
@@ -22,6 +23,7 @@ from cricket.kubelet.actions_list import (
     StartContainer,
     StopSandbox,
 )
+from cricket.kubelet.actions_outcome import DEADLINE, DEADLINE_WORDS, outcome
 from cricket.kubelet.cri_config import container_resources
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.volumes.materialize import cleanup
@@ -58,6 +60,8 @@ async def _finish(worker: PodWorker, action: Action) -> bool:
         if action.why == "sandbox changed":
             text = "Pod sandbox changed, it will be killed and re-created."
             parts.events.add(pod, "SandboxChanged", text)
+        if outcome(pod, worker.records, worker.started_at, time.time_ns()) == DEADLINE:
+            parts.events.add(pod, DEADLINE, DEADLINE_WORDS)
         await kill_pod(parts, pod, worker.records, worker.ip, worker.grace)
     elif isinstance(action, ResizeContainer):
         await _resize(worker, action)

@@ -27,6 +27,12 @@ class ErrImageNeverPull(StartFailure):
     reason = "ErrImageNeverPull"
 
 
+class InvalidImageName(StartFailure):
+    """What stands in `image` names none."""
+
+    reason = "InvalidImageName"
+
+
 class CreateContainerError(StartFailure):
     """CreateContainer failed."""
 

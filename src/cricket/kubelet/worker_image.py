@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 from cricket.client.errors import RemoteError
-from cricket.kubelet import backoff
+from cricket.kubelet import backoff, image_name
 from cricket.kubelet.loop_records import SECOND
 from cricket.kubelet.model.pod import Pod
 from cricket.kubelet.pull_auth import credentials
-from cricket.kubelet.worker_failure import ErrImageNeverPull, ErrImagePull, ImagePullBackOff
+from cricket.kubelet.worker_failure import ErrImageNeverPull, ErrImagePull, ImagePullBackOff, InvalidImageName
 from cricket.kubelet.worker_parts import Parts
 
 
@@ -18,16 +18,21 @@ async def provide(
     parts: Parts, pod: Pod, image: str, policy: str, box: Any, *, container: str, handler: str = ""
 ) -> tuple[Any, str]:
     """The Image of ImageStatus and the reference for the container's config. `box` is the PodSandboxConfig. Raises
-    ErrImagePull, ImagePullBackOff, ErrImageNeverPull."""
+    ErrImagePull, ImagePullBackOff, ErrImageNeverPull, InvalidImageName."""
+    if wrong := image_name.mistake(image):
+        parts.events.add(pod, "InspectFailed", wrong, container=container, warning=True)
+        parts.events.add(pod, "Failed", "Error: InvalidImageName", container=container, warning=True)
+        raise InvalidImageName(wrong)
     spec = {"image": image, "user_specified_image": image, "runtime_handler": handler}
     present = await _status(parts, spec)
     if present is not None and policy != "Always":
-        text = f'Container image "{image}" already present on machine'
+        text = f'Container image "{image}" already present on machine and can be accessed by the pod'
         parts.events.add(pod, "Pulled", text, container=container)
         return present, present.id
     if policy == "Never":
         text = f'Container image "{image}" is not present with pull policy of Never'
         parts.events.add(pod, "ErrImageNeverPull", text, container=container, warning=True)
+        parts.events.add(pod, "Failed", "Error: ErrImageNeverPull", container=container, warning=True)
         raise ErrImageNeverPull(text)
     _held(parts, pod, image, container)
     began = time.monotonic()
@@ -39,8 +44,8 @@ async def provide(
         now = time.time_ns()
         key = _key(pod, image)
         parts.pulls[key] = backoff.after(parts.pulls, key, now, now, parts.settings.limits)
+        parts.pull_failed[key] = now, error.what
         text = f'Failed to pull image "{image}": {error.what}'
-        parts.pull_failed[key] = now, text
         parts.events.add(pod, "Failed", text, container=container, warning=True)
         parts.events.add(pod, "Failed", "Error: ErrImagePull", container=container, warning=True)
         raise ErrImagePull(error.what) from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 from kubelet_model import World, pod
 
-from cricket.cli.podview import state_word
+from cricket.cli.podcolumns import columns
 from cricket.kubelet.actions import Health
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.status import Json, Shown, pod_status
@@ -17,8 +18,8 @@ def status(world: World, **waiting: tuple[str, str]) -> Json:
 
 
 def word(world: World, **waiting: tuple[str, str]) -> str:
-    sidecars = [{"name": "side", "restartPolicy": "Always"}]
-    return state_word({"metadata": {}, "spec": {"initContainers": sidecars}, "status": status(world, **waiting)})
+    spec = msgspec.to_builtins(world.pod.spec)
+    return columns({"metadata": {}, "spec": spec, "status": status(world, **waiting)}).status
 
 
 def reasons(world: World) -> dict[str, str]:
