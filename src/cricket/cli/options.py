@@ -88,6 +88,13 @@ def add_output(parser: argparse.ArgumentParser, *, wide: bool = False, name: boo
     )
 
 
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """--no-trunc, --no-headers and --sort-by, of commands that list."""
+    parser.add_argument("--no-trunc", action="store_true", help="print ids in full")
+    parser.add_argument("--no-headers", action="store_true", help="print tables without their header")
+    parser.add_argument("--sort-by", type=field, metavar="PATH", help="sort by a field of -o json, like .metadata.name")
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """-q: ids only."""
     parser.add_argument("-q", "--quiet", action="store_true", help="print ids only")
@@ -146,6 +153,24 @@ def pair(text: str) -> tuple[str, str]:
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     return key, value
+
+
+def field(text: str) -> str:
+    """One path of JSONPath, like `.metadata.name`. Raises argparse's error."""
+    from cricket.cli.jsonpath_parse import JsonPathError, parse_path
+
+    try:
+        parse_path(text)
+    except JsonPathError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def count(text: str) -> int:
+    """A number of things; 0 or more. Raises argparse's error."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return int(text)
 
 
 def quantity(text: str) -> int:

@@ -28,11 +28,11 @@ def colourful() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: str = "") -> None:
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: str = "", headers: bool = True) -> None:
     """Print aligned columns two spaces apart; `right` names columns of numbers. Without rows only the header."""
     columns = {i for i, name in enumerate(header) if name in right.split()}
-    cells = [[safe(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    cells = [[safe(cell) for cell in row] for row in (*([header] if headers else []), *rows)]
+    widths = [max((len(row[i]) for row in cells), default=0) for i in range(len(header))]
     colours = colourful()
     for row in cells:
         print("  ".join(_pad(cell, widths[i], i in columns, colours) for i, cell in enumerate(row)).rstrip())

@@ -3,55 +3,55 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from typing import Any
 
 from cricket._proto.cri import api_pb2
-from cricket.cli import options
+from cricket.cli import details, filters, listing, options
 from cricket.cli.connect import connect
-from cricket.cli.output import Styled, print_json, print_table
-from cricket.cli.words import age, short
+from cricket.cli.find import sandbox_names
+from cricket.cli.output import Styled
+from cricket.cli.words import age
+from cricket.client.connection import Client
 
 EXAMPLES = """\
-  cricket pods                        all sandboxes
-  cricket pods --state ready -q       the ids of those that are ready
-  cricket pods --label app=web -o json
+  cricket pods                             all sandboxes
+  cricket pods --state ready -q            the ids of those that are ready
+  cricket pods --label app=web -o wide     with addresses and pids
+  cricket pods -o jsonpath='{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
 """
+HEADER = ("POD", "NAMESPACE", "NAME", "STATE", "AGE", "ATTEMPT", "RUNTIME")
+WIDE = ("IP", "PID", "RUNNING", "UID")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("id", nargs="?", default="", help="only the one with this id or prefix")
-    parser.add_argument("--state", choices=("ready", "notready"), help="only those in this state")
-    parser.add_argument("--namespace", metavar="NAME", help="only those of this namespace")
-    options.add_labels(parser)
-    options.add_quiet(parser)
-    options.add_output(parser)
+    filters.add_filters(parser, filters.SANDBOX_STATES)
+    listing.add_newest(parser)
+    listing.add_listing(parser)
     options.add_client(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask and print."""
-    filters: dict[str, Any] = {"id": args.id, "label_selector": dict(args.label)}
-    if args.state:
-        filters["state"] = {"state": f"SANDBOX_{args.state.upper()}"}
+    fits = filters.wanted(args, filters.sandbox_tests())
     with connect(args) as client:
-        answer = client.call("ListPodSandbox", filter=filters)
-    items = [item for item in answer.items if args.namespace in (None, item.metadata.namespace)]
-    items.sort(key=lambda item: -item.created_at)
-    if args.output == "json":
-        print_json(api_pb2.ListPodSandboxResponse(items=items))
-    elif args.quiet:
-        print("".join(f"{item.id}\n" for item in items), end="")
-    else:
-        header = ("POD", "NAMESPACE", "NAME", "STATE", "AGE", "ATTEMPT", "RUNTIME")
-        print_table(header, map(_row, items), right="ATTEMPT")
+        items = listing.arranged(args, filter(fits, client.call("ListPodSandbox").items))
+        answer = api_pb2.ListPodSandboxResponse(items=items)
+        if listing.printed(args, answer, "items", lambda item: sandbox_names(item)[-1]):
+            return 0
+        rows = [_row(args, item) for item in items]
+        if args.output == "wide":
+            rows = [(*row, *more) for row, more in zip(rows, _more(client, items), strict=True)]
+    header = (*HEADER, *WIDE) if args.output == "wide" else HEADER
+    listing.table(args, header, rows, right="ATTEMPT PID RUNNING")
     return 0
 
 
-def _row(item: Any) -> tuple[str, ...]:
+def _row(args: argparse.Namespace, item: Any) -> tuple[str, ...]:
     ready = item.state == api_pb2.SANDBOX_READY
     return (
-        short(item.id),
+        listing.ids(args)(item.id),
         item.metadata.namespace,
         item.metadata.name,
         Styled("Ready", "green") if ready else Styled("NotReady", "grey"),
@@ -59,3 +59,14 @@ def _row(item: Any) -> tuple[str, ...]:
         str(item.metadata.attempt),
         item.runtime_handler or "(default)",
     )
+
+
+def _more(client: Client, items: list[Any]) -> list[tuple[str, ...]]:
+    """The columns of -o wide."""
+    containers = client.call("ListContainers").containers
+    all_of = Counter(item.pod_sandbox_id for item in containers)
+    running = Counter(item.pod_sandbox_id for item in containers if item.state == api_pb2.CONTAINER_RUNNING)
+    return [
+        (*details.sandbox(client, item.id), f"{running[item.id]}/{all_of[item.id]}", item.metadata.uid)
+        for item in items
+    ]
