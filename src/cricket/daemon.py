@@ -119,6 +119,7 @@ class Daemon:
             gc.collect()
             gc.freeze()
             give_back()
+            self._parts.warm.start()
             await stopped.wait()
             notify("STOPPING=1")
             log.info("stopping; containers go on running")
@@ -280,6 +281,7 @@ class Daemon:
             plugin_timeout=network.plugin_timeout,
             builtin_plugins=network.builtin_plugins,
         )
+        self._parts.warm.kick()
         streaming = change.config.streaming
         self._streams.reconfigure(idle_timeout=streaming.idle_timeout, creation_timeout=streaming.creation_timeout)
         self._pulls.reload(change.config.images)
@@ -298,6 +300,7 @@ class Daemon:
             "default handler": self._handlers.default,
             "network": self._parts.network.condition().message or "ready",
             "network plugins in the daemon": ", ".join(self._parts.network.in_process()) or "none",
+            "warm sandboxes": str(self._parts.warm),
         }
 
 

@@ -117,6 +117,15 @@ class Network(msgspec.Struct, frozen=True):
             " off when executables of your own bear their names."
         ),
     ] = True
+    warm_sandboxes: Annotated[
+        int,
+        live(
+            "Sandboxes kept ready with namespaces and an address of the network, so that pods start faster; 0: none."
+            " Only for networks of standard plugins that treat all pods alike.",
+            low=0,
+            high=256,
+        ),
+    ] = 0
 
 
 class Streaming(msgspec.Struct, frozen=True):

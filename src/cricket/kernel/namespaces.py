@@ -71,6 +71,21 @@ def pin_namespaces(paths: Mapping[str, str], *, hostname: str = "", sysctls: Map
         raise
 
 
+def set_up_pinned(paths: Mapping[str, str], *, hostname: str = "", sysctls: Mapping[str, str] | None = None) -> None:
+    """Set hostname and sysctls inside namespaces that are pinned already; blocks. `paths` as for `pin_namespaces`.
+
+    The calling thread must be a throw-away one (`netns_thread.in_own_thread`), as it stays in there. Raises
+    InvalidArgument for sysctls as `write_sysctls` does, Internal.
+    """
+    with map_errors(OSError, Internal, "cannot set up namespaces", where=", ".join(paths.values())):
+        for kind, path in paths.items():
+            if kind == "uts" or sysctls:
+                _enter(path, CLONE_FLAGS[kind])
+        if hostname and "uts" in paths:
+            libc.sethostname(hostname)
+    write_sysctls(sysctls or {})
+
+
 def pin_of_process(pid: int, kind: str, path: str) -> None:
     """Bind-mount the namespace that a process is in at `path`. Raises Internal; then nothing stays pinned."""
     try:

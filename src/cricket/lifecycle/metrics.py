@@ -39,6 +39,7 @@ def register(e: Parts, images: NativeImages) -> None:
     gauge = REGISTRY.gauge
     gauge("cricket_sandboxes", "Pod sandboxes by state.", sandboxes, ("state",))
     gauge("cricket_containers", "Containers by state.", containers, ("state",))
+    gauge("cricket_warm_sandboxes", "Warm sandboxes that are ready.", lambda: float(e.warm.ready))
     gauge("cricket_images", "Images.", lambda: float(len(images.list())))
     gauge("cricket_image_pulls_running", "Pulls under way.", lambda: float(len(images.pulls.active())))
     gauge("cricket_tasks", "Tasks of the event loop.", lambda: float(len(asyncio.all_tasks())))

@@ -57,6 +57,7 @@ class NativeNode:
             "sandboxes": len(e.store.sandboxes),
             "containers": len(e.store.containers),
             "network": e.network.describe(),
+            "warmSandboxes": e.warm.describe(),
         }
         return {"info": _json(info), "config": _json(msgspec.to_builtins(e.config))}
 

@@ -1,4 +1,6 @@
-"""Sweeping what no record names: possible only after power loss, when the records are older than the files."""
+"""Sweeping what no record names: left by power loss, when the records are older than the files, or by a death while
+a warm sandbox was made or taken apart.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 
 async def sweep(e: Parts) -> None:
     """Remove attachments, directories, snapshots, runtime state and exit files without a record. Never fails."""
-    known = {*e.store.sandboxes, *e.store.containers}
+    known = {*e.store.sandboxes, *e.store.containers, *e.warm.ids()}
     await _networks(e)
     for parent in (e.layout.sandboxes(), e.layout.containers()):
         for name in _entries(parent):
@@ -39,7 +41,7 @@ async def sweep(e: Parts) -> None:
 async def _networks(e: Parts) -> None:
     """Give back addresses, while the namespaces are still there: without them some plugins leave rules behind."""
     try:
-        await e.network.gc([(sandbox_id, IFNAME) for sandbox_id in e.store.sandboxes])
+        await e.network.gc([(sandbox_id, IFNAME) for sandbox_id in (*e.store.sandboxes, *e.warm.ids())])
     except CricketError as error:
         log.error("cannot sweep the networks: %s", error)
 

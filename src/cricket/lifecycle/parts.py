@@ -17,6 +17,7 @@ from cricket.lifecycle.layout import Layout
 from cricket.lifecycle.operations import Locks, Operations
 from cricket.lifecycle.process_watch import ProcessWatch
 from cricket.lifecycle.stopping import Stopping
+from cricket.lifecycle.warm_pool import WarmPool
 from cricket.monitor.conmon import Conmon
 from cricket.monitor.exits import ExitWatch
 from cricket.network.network import Network
@@ -62,6 +63,7 @@ class Parts:
         self.hooks, self.cdi = HookDirectories(config.hooks.dirs), Registry(config.cdi.spec_dirs)
         self.nri = Nri(config.nri, "cricket", __version__, inject_cdi=self.cdi.inject)
         self.events, self.ops, self.locks = EventBus(), Operations(), Locks()
+        self.warm = WarmPool(config, layout, network, store, self.ops)
         self.stopping: dict[str, Stopping] = {}
         self.boot_id = boot_id()
         self._delays: dict[str, float] = {}
@@ -75,7 +77,7 @@ class Parts:
 
     def reconfigure(self, config: Config) -> None:
         """Take over what a reload may change; for what is made from now on."""
-        self.config = config
+        self.config = self.warm.config = config
         self.monitor.path, self.monitor.log_size_max = config.monitor.path, config.monitor.log_size_max
         self.hooks.directories, self.cdi.directories = config.hooks.dirs, config.cdi.spec_dirs
 
@@ -98,6 +100,8 @@ class Parts:
 
     async def close(self, drain: float) -> None:
         """Wait `drain` seconds for running verbs, then stop watching; containers go on."""
+        self.warm.stop()
         await self.ops.drain(drain)
+        await self.warm.leave()
         self.exits.stop()
         self.processes.close()

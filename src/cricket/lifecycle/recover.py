@@ -49,6 +49,7 @@ async def recover(e: Parts) -> None:
         await asyncio.wait(work, timeout=_PATIENCE)
     for box in list(e.store.sandboxes.values()):
         _sandbox(e, box)
+    await e.warm.adopt()
     await orphans.sweep(e)
 
 

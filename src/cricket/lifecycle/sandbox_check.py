@@ -9,6 +9,7 @@ from cricket.lifecycle.handlers import Handler
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.sandbox_files import SHM_SIZE, hostname_of
 from cricket.lifecycle.sandbox_namespaces import wanted
+from cricket.lifecycle.sandbox_sysctls import default_sysctls
 from cricket.oci.cgroup import cgroups_path
 from cricket.oci.namespaces import check_user_namespace
 from cricket.oci.sysctls import check_sysctls
@@ -59,15 +60,11 @@ def _check_texts(config: SandboxConfig) -> None:
 
 def sysctls(e: Parts, config: SandboxConfig) -> dict[str, str]:
     """The sysctls to set: the request's, and the defaults of the configuration for pods with their own network."""
-    result: dict[str, str] = {}
-    if config.security.namespaces.network is not NamespaceMode.NODE:
-        if e.config.security.unprivileged_ports:
-            result["net.ipv4.ip_unprivileged_port_start"] = "0"
-        userns = config.security.namespaces.userns
-        # The largest group id must be mapped, which it is not in a pod's user namespace.
-        if e.config.security.unprivileged_icmp and (userns is None or userns.mode is NamespaceMode.NODE):
-            result["net.ipv4.ping_group_range"] = "0 2147483647"
-    return {**result, **config.sysctls}
+    if config.security.namespaces.network is NamespaceMode.NODE:
+        return dict(config.sysctls)
+    userns = config.security.namespaces.userns
+    mapped = userns is None or userns.mode is NamespaceMode.NODE
+    return {**default_sysctls(e.config.security, all_groups=mapped), **config.sysctls}
 
 
 def shm_size(config: SandboxConfig) -> int:

@@ -76,13 +76,19 @@ def resolv_conf(dns: Dns | None) -> str:
 
 def mount_shm(layout: Layout, box: Sandbox, size: int = SHM_SIZE) -> None:
     """Mount the pod's /dev/shm, `size` bytes. Raises Internal."""
-    path = layout.sandbox_file(box.id, "shm")
-    make_dir(path)
-    options = ["nosuid", "nodev", "noexec", "mode=1777", f"size={size}"]
+    options = []
     userns = box.config.security.namespaces.userns
     if userns is not None and userns.mode is NamespaceMode.POD:
         options += [f"uid={userns.uids[0].host_id}", f"gid={userns.gids[0].host_id}"]
-    mounts.perform(Mount(type="tmpfs", source="shm", options=tuple(options)), path)
+    mount_plain_shm(layout, box.id, size, *options)
+
+
+def mount_plain_shm(layout: Layout, sandbox_id: str, size: int, *more: str) -> None:
+    """The same by the id alone, with `more` options of the mount. Raises Internal."""
+    path = layout.sandbox_file(sandbox_id, "shm")
+    make_dir(path)
+    options = ("nosuid", "nodev", "noexec", "mode=1777", f"size={size}", *more)
+    mounts.perform(Mount(type="tmpfs", source="shm", options=options), path)
     effect("mount shm")
 
 

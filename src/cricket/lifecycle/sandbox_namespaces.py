@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from cricket.kernel.effects import effect
 from cricket.kernel.files import make_dir
@@ -47,9 +48,19 @@ async def pin(layout: Layout, box: Sandbox, sysctls: dict[str, str]) -> None:
         uids = [(m.container_id, m.host_id, m.length) for m in userns.uids]
         gids = [(m.container_id, m.host_id, m.length) for m in userns.gids]
         await pin_user_namespaces(paths, uids, gids, hostname=hostname(box), sysctls=sysctls)
+        effect("pin namespaces")
     else:
-        # The kernel makes a network namespace wait while it takes others down.
-        await asyncio.to_thread(pin_namespaces, paths, hostname=hostname(box), sysctls=sysctls)
+        await pin_plain(layout, box.id, kinds, sysctls, hostname(box))
+
+
+async def pin_plain(
+    layout: Layout, sandbox_id: str, kinds: tuple[str, ...], sysctls: Mapping[str, str], hostname: str = ""
+) -> None:
+    """The same without a user namespace, by the id alone. Raises Internal; then none is left."""
+    make_dir(f"{layout.sandbox(sandbox_id)}/ns", 0o711)
+    paths = {kind: layout.pin(sandbox_id, kind) for kind in kinds}
+    # The kernel makes a network namespace wait while it takes others down.
+    await asyncio.to_thread(pin_namespaces, paths, hostname=hostname, sysctls=sysctls)
     effect("pin namespaces")
 
 

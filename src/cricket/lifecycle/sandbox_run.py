@@ -14,10 +14,13 @@ from cricket.lifecycle import (
     sandbox_init,
     sandbox_namespaces,
     sandbox_purge,
+    warm_make,
 )
 from cricket.lifecycle.clock import new_id, now
 from cricket.lifecycle.parts import Parts
 from cricket.lifecycle.undo import Undo
+from cricket.lifecycle.warm_make import Warm
+from cricket.network.plugin import PluginFailed
 from cricket.types.event import EventType
 from cricket.types.sandbox import Sandbox, SandboxConfig, SandboxEvent, SandboxState
 from cricket.types.security import NamespaceMode
@@ -35,11 +38,20 @@ async def _run(e: Parts, config: SandboxConfig, handler: str) -> str:
     await _clear(e, config.metadata.key)
     if existing := _existing(e, config):
         return existing
+    with e.warm.pod_starts():
+        box = await _make(e, config, handler, runtime.name)
+    e.events.publish(box.id, box.id, EventType.CREATED)
+    e.events.publish(box.id, box.id, EventType.STARTED)
+    return box.id
+
+
+async def _make(e: Parts, config: SandboxConfig, handler: str, runtime: str) -> Sandbox:
+    warm = await e.warm.take(config)
     box = Sandbox(
-        id=new_id(),
+        id=warm.id if warm else new_id(),
         config=config,
         handler=handler,
-        runtime=runtime.name,
+        runtime=runtime,
         state=SandboxState.CREATING,
         created_at=now(),
         boot_id=e.boot_id,
@@ -48,14 +60,14 @@ async def _run(e: Parts, config: SandboxConfig, handler: str) -> str:
     )
     concerns(box.id)
     async with e.locks.hold(box.id), Undo() as undo:
+        if warm:
+            undo.push("give the warm sandbox back", lambda: e.warm.give_back(warm))
         undo.push("remove the sandbox", lambda: sandbox_finish.undo(e, box.id))
         e.store.put(box)
-        box = await _start(e, box)
+        box = await _start(e, box, warm)
         e.store.put(box.fire(SandboxEvent.STARTED))
         undo.commit()
-    e.events.publish(box.id, box.id, EventType.CREATED)
-    e.events.publish(box.id, box.id, EventType.STARTED)
-    return box.id
+    return box
 
 
 async def _clear(e: Parts, key: str) -> None:
@@ -83,19 +95,18 @@ def _existing(e: Parts, config: SandboxConfig) -> str:
     )
 
 
-async def _start(e: Parts, box: Sandbox) -> Sandbox:
+async def _start(e: Parts, box: Sandbox, warm: Warm | None) -> Sandbox:
     """Give the sandbox what it needs, in order; the record with what was learnt on the way."""
     config = box.config
-    make_dir(e.layout.sandbox(box.id), 0o711)
-    effect("make sandbox directory")
+    if warm:
+        warm_make.claim(warm, e.layout)
+    else:
+        make_dir(e.layout.sandbox(box.id), 0o711)
+        effect("make sandbox directory")
     if config.log_directory:
         with stage("log directory", config.log_directory):
             await asyncio.to_thread(make_dir, config.log_directory)
-    with stage("namespaces", box.id):
-        await sandbox_namespaces.pin(e.layout, box, sandbox_check.sysctls(e, config))
-    if config.security.namespaces.ipc is not NamespaceMode.NODE:
-        await asyncio.to_thread(sandbox_files.mount_shm, e.layout, box, sandbox_check.shm_size(config))
-    box = await _attach_network(e, box)
+    box = await (_take_over(e, box, warm) if warm else _isolate(e, box))
     sandbox_files.write_files(e.layout, box)
     effect("sandbox files")
     if config.security.namespaces.pid is NamespaceMode.POD:
@@ -107,6 +118,23 @@ async def _start(e: Parts, box: Sandbox) -> Sandbox:
     return box
 
 
+async def _take_over(e: Parts, box: Sandbox, warm: Warm) -> Sandbox:
+    """Namespaces, shared memory and network are there."""
+    with stage("warm sandbox", box.id):
+        sysctls = dict(box.config.sysctls)  # those of the configuration are set
+        await warm_make.dress(warm, e.layout, sandbox_files.hostname(box), sysctls)
+    return box.with_network(e.layout.pin(box.id, "net"), warm.ips)
+
+
+async def _isolate(e: Parts, box: Sandbox) -> Sandbox:
+    config = box.config
+    with stage("namespaces", box.id):
+        await sandbox_namespaces.pin(e.layout, box, sandbox_check.sysctls(e, config))
+    if config.security.namespaces.ipc is not NamespaceMode.NODE:
+        await asyncio.to_thread(sandbox_files.mount_shm, e.layout, box, sandbox_check.shm_size(config))
+    return await _attach_network(e, box)
+
+
 async def _attach_network(e: Parts, box: Sandbox) -> Sandbox:
     if box.config.security.namespaces.network is NamespaceMode.NODE:
         return box
@@ -115,6 +143,12 @@ async def _attach_network(e: Parts, box: Sandbox) -> Sandbox:
         raise Unavailable("the pod network is not ready", where=condition.reason, todo=condition.message)
     netns = e.layout.pin(box.id, "net")
     with stage("network setup", box.id):
-        result = await e.network.setup(box.id, netns, box.config)
+        try:
+            result = await e.network.setup(box.id, netns, box.config)
+        except PluginFailed:
+            # The last free address may be in the pool.
+            if not await e.warm.give_up():
+                raise
+            result = await e.network.setup(box.id, netns, box.config)
     # The addresses are in the record only with READY: until then removal goes by the id alone.
     return box.with_network(netns, result.ips)

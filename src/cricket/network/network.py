@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from cricket.errors import CricketError, FailedPrecondition, NotFound, map_errors
 from cricket.kernel.files import atomic_write, make_dir
 from cricket.kernel.netns_thread import in_own_thread
-from cricket.network import attach, cache, check, detach, gc, loopback, pod_args, result, template
+from cricket.network import attach, cache, check, detach, gc, loopback, pod_args, result, template, warm
 from cricket.network.attachment import Attachment
 from cricket.network.conf import NetworkConf, parse
 from cricket.network.gate import Gate
@@ -64,6 +64,11 @@ class Network:
         self._cache_dir, self._template, self._preference = cache_dir, conf_template, ip_preference
         self._gate = Gate()
         self._pod_cidrs: tuple[str, ...] = ()
+        self._terms: tuple[object, warm.Terms | warm.Unsafe] = (None, warm.Unsafe(""))
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called on the loop when the default network is another one; it must not raise."""
+        self._ready.on_changed = changed
 
     def start_watch(self) -> None:
         """Load the configurations and follow their directories. Needs a running loop; blocks for small files."""
@@ -122,6 +127,10 @@ class Network:
         capabilities = pod_args.capabilities(config, self._pod_cidrs)
         conf = await self._ready.current()
         attachment = Attachment(sandbox_id, netns, args=args, capabilities=capabilities)
+        return await self._attach(conf, attachment)
+
+    async def _attach(self, conf: NetworkConf, attachment: Attachment) -> NetworkResult:
+        sandbox_id, netns = attachment.container_id, attachment.netns
         async with self._gate.container(sandbox_id):
             for entry in await in_own_thread(lambda: _prepare(netns, self._cache_dir, sandbox_id)):
                 await detach.detach_entry(entry, netns, conf, self._plugins, self._cache_dir)
@@ -132,6 +141,26 @@ class Network:
                 what = f"network {conf.name} gave {attachment.ifname} no address"
                 raise FailedPrecondition(what, where=sandbox_id, todo="Give a plugin of it an `ipam` section")
         return NetworkResult(ips, conf.name, answer)
+
+    async def warm_terms(self) -> warm.Terms | warm.Unsafe:
+        """Whether the default network is one for warm attachments, and on what terms; decided anew when it changes.
+
+        Raises Unavailable without a network, FailedPrecondition.
+        """
+        conf = await self._ready.current()
+        basis = (conf, self._plugins, self._pod_cidrs)
+        if self._terms[0] != basis:
+            self._terms = basis, warm.terms(*basis)
+        return self._terms[1]
+
+    async def setup_warm(self, sandbox_id: str, netns: str, terms: warm.Terms) -> NetworkResult:
+        """As `setup`, for a sandbox of which nothing but the id is known; `teardown` undoes it, before and after."""
+        args = (("IgnoreUnknown", "1"), ("K8S_POD_INFRA_CONTAINER_ID", sandbox_id))
+        return await self._attach(terms.conf, Attachment(sandbox_id, netns, args=args, capabilities=terms.capabilities))
+
+    def fits(self, config: SandboxConfig, terms: warm.Terms) -> bool:
+        """Whether a warm attachment is what `setup` would make for this pod."""
+        return not _on_host(config) and warm.fits(config, terms, self._pod_cidrs)
 
     async def teardown(self, sandbox_id: str, netns: str, config: SandboxConfig | None) -> None:
         """Detach the sandbox from everything. Idempotent.
@@ -185,6 +214,7 @@ class Network:
             return
         scope = template.values(cidrs)
         self._pod_cidrs = cidrs
+        self._ready.on_changed()
         if self._template:
             await asyncio.to_thread(self._write_template, scope)
 

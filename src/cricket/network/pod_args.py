@@ -49,7 +49,7 @@ def capabilities(config: SandboxConfig, pod_cidrs: Sequence[str] = ()) -> dict[s
     found: dict[str, object] = {
         "portMappings": [_port(m) for m in config.port_mappings if m.host_port > 0],
         "bandwidth": bandwidth(config.annotations),
-        "ipRanges": [[{"subnet": c}] for c in pod_cidrs],
+        **of_node(pod_cidrs),
         "cgroupPath": config.cgroup_parent,
         _ALL_ANNOTATIONS: dict(config.annotations),
     }
@@ -62,6 +62,11 @@ def capabilities(config: SandboxConfig, pod_cidrs: Sequence[str] = ()) -> dict[s
         words = config.annotations.get(_PREFIX + annotation, "").split(",")
         found[capability] = [w.strip() for w in words if w.strip()]
     return {k: v for k, v in found.items() if v}
+
+
+def of_node(pod_cidrs: Sequence[str]) -> dict[str, object]:
+    """The capability arguments that are the same for every pod of the node."""
+    return {"ipRanges": [[{"subnet": c}] for c in pod_cidrs]} if pod_cidrs else {}
 
 
 def bandwidth(annotations: Mapping[str, str]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cricket.errors import CricketError, Unavailable
 from cricket.network.conf import Loaded, NetworkConf, load
@@ -28,6 +28,7 @@ class Readiness:
         self.conf_dirs, self.plugins = tuple(conf_dirs), plugins
         self._default_network, self._interval = default_network, interval
         self.loaded = Loaded()
+        self.on_changed: Callable[[], None] = lambda: None
         self._watch: DirectoryWatch | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._again = False
@@ -119,6 +120,7 @@ class Readiness:
             self._reloading = None
 
     def _take(self, loaded: Loaded) -> None:
+        before = self.default()
         self.loaded = loaded
         if self._watch is None:
             return
@@ -126,6 +128,8 @@ class Readiness:
         beside = [os.path.join(os.path.dirname(n.path), n.name) for n in loaded.networks]
         self._watch.arm([*self.conf_dirs, *(d for d in beside if os.path.isdir(d))])
         self._assess()
+        if self.default() != before:
+            self.on_changed()
 
     def _assess(self) -> None:
         """Ask for versions and STATUS in the background, when the configuration has changed."""

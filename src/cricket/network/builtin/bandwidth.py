@@ -44,6 +44,8 @@ class BandwidthConf(PluginConf, frozen=True, forbid_unknown_fields=True, kw_only
 class Bandwidth(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         return _rates(conf) is not None

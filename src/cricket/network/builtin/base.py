@@ -72,7 +72,13 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Builtin:
-    """A plugin in this process. Each module named in `choose.MODULES` has one, as `PLUGIN`."""
+    """A plugin in this process. Each module named in `choose.MODULES` has one, as `PLUGIN`.
+
+    `anonymous`: told the same configuration, it does the same for any two pods. It reads none of the CNI_ARGS that name
+    the pod (K8S_*), and uses the container's id only to name and find what it made. See network/warm.py.
+    """
+
+    anonymous = False
 
     def understands(self, conf: Mapping[str, object]) -> bool:
         """Whether every key of the configuration is known here and its value is of the right kind; cheap.

@@ -56,6 +56,8 @@ class BridgeConf(PluginConf, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Bridge(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         c = parse(conf, BridgeConf, _CAPABILITIES)

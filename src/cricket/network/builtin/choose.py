@@ -65,6 +65,15 @@ def executables(conf: Mapping[str, object]) -> tuple[str, ...]:
     return (kind,) if kind and find_ipam(conf) is None else ()
 
 
+def identifying(conf: Mapping[str, object]) -> str:
+    """Who of an entry of `plugins` is not known to be `anonymous`, "" for nobody: the plugin, or its IPAM plugin."""
+    builtin, kind = find(conf), ipam_type(conf)
+    if builtin is None or not builtin.anonymous or "args" in conf:
+        return f"plugin {conf.get('type')}"
+    ipam_builtin = find_ipam(conf) if kind else None
+    return f"plugin {kind}" if kind and (ipam_builtin is None or not ipam_builtin.anonymous) else ""
+
+
 def exists(plugin_type: str) -> bool:
     """Whether there is a built-in of this name."""
     return _load(MODULES.get(plugin_type) or IPAM_MODULES.get(plugin_type, "")) is not None

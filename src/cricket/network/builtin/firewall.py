@@ -40,6 +40,8 @@ class FirewallConf(PluginConf, frozen=True, forbid_unknown_fields=True, kw_only=
 class Firewall(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         return _conf_of(conf) is not None and iptables_is_nft()

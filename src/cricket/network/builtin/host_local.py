@@ -35,6 +35,8 @@ class HostLocalConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HostLocal(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         return _parse(conf) is not None

@@ -20,6 +20,8 @@ _LO = "lo"
 class Loopback(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         return parse(conf, PluginConf) is not None

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 class Portmap(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         found = portmap_conf.conf_of(conf)

@@ -41,6 +41,8 @@ class PtpConf(PluginConf, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class Ptp(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         c = parse(conf, PtpConf, _CAPABILITIES)

@@ -58,6 +58,8 @@ class TuningConf(PluginConf, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Tuning(Builtin):
     """See the module."""
 
+    anonymous = True
+
     def understands(self, conf: Mapping[str, object]) -> bool:
         """See `Builtin`."""
         c = parse(conf, TuningConf, _CAPABILITIES)
