@@ -24,6 +24,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "logs": "Show what a container has written",
         "exec": "Run a command in a container",
         "attach": "Attach to a running container",
+        "cp": "Copy files into containers and out of them",
         "port-forward": "Forward local ports to a pod",
         "inspect": "Show everything about a container, pod or image",
         "stats": "Show what containers use",

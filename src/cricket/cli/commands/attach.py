@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from cricket.cli import find, options
+from cricket.cli import options, target
 from cricket.cli.connect import connect
 
 EXAMPLES = """\
@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("-i", "--stdin", action="store_true", help="pass on standard input")
     parser.add_argument("-t", "--tty", action="store_true", help="the container has a terminal")
+    parser.add_argument("-c", "--container", dest="name", default="", metavar="NAME", help="which of a pod")
     parser.add_argument("container", help="id or name")
     options.add_transport(parser)
     options.add_client(parser)
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Attach until the container ends or is left."""
     with connect(args) as client:
-        container_id = find.container(client, args.container, running=True).id
+        container_id = target.container(client, args.container, args.name, running=True).id
         url = client.call(
             "Attach", container_id=container_id, stdin=args.stdin, tty=args.tty, stdout=True, stderr=not args.tty
         ).url
