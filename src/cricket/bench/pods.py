@@ -68,7 +68,7 @@ class Pods:
         }
         container = {
             "metadata": {"name": "c", "attempt": 0},
-            "image": {"image": IMAGE},
+            "image": {"image": IMAGE, "user_specified_image": IMAGE},
             "command": self._command,
             "log_path": "c.log",
             "linux": {"security_context": security},
