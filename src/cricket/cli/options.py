@@ -140,11 +140,43 @@ def endpoint_choice(args: argparse.Namespace) -> Choice:
 
 
 def seconds(text: str) -> float:
-    """A time span: `90`, `1.5s`, `250ms`, `2m`, `1h`, `3d`. Raises argparse's error."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", text)
-    if match is None:
+    """A time span: `90`, `1.5s`, `250ms`, `2m`, `1h30m`, `3d`. Raises argparse's error."""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return float(text)
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
         raise argparse.ArgumentTypeError(f"{text!r} is no time span like 90, 1.5s or 2m")
-    return float(match.group(1)) * {"ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}.get(match.group(2), 1.0)
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    return sum(float(number) * units[unit] for number, unit in parts)
+
+
+def instant(text: str) -> int:
+    """A moment in Unix nanoseconds: so long ago (`10m`), RFC 3339, or the same without a zone, which is local time.
+    A number without a unit is seconds ago, or since 1970 if it is that big. Raises argparse's error."""
+    import time
+
+    try:
+        span = seconds(text)
+    except argparse.ArgumentTypeError:
+        return _date(text)
+    return int(span * 1e9) if span >= 1e9 and text[-1].isdigit() else time.time_ns() - int(span * 1e9)
+
+
+def _date(text: str) -> int:
+    from datetime import datetime
+
+    from cricket.errors import InvalidArgument
+    from cricket.wire.logline import parse_time
+
+    try:
+        return parse_time(text.encode())
+    except InvalidArgument:
+        pass
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1_000_000) * 1000
+    except (ValueError, OverflowError) as error:
+        todo = "write it like 10m, 2026-01-02T15:04:05Z or 2026-01-02T15:04:05 (local time)"
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a time span nor a time: {todo}") from error
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -179,6 +211,15 @@ def quantity(text: str) -> int:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size like 64M or 2G")
     return int(float(match.group(1)) * 1024 ** " KMGT".index((match.group(2) or " ").upper()))
+
+
+def add_period(parser: argparse.ArgumentParser) -> None:
+    """--since and --until, in Unix nanoseconds; 0 for neither."""
+    how = "10m ago, or a time like 2026-01-02T15:04:05Z"
+    parser.add_argument(
+        "--since", type=instant, default=0, metavar="TIME", help=f"only what is younger than this: {how}"
+    )
+    parser.add_argument("--until", type=instant, default=0, metavar="TIME", help="only what is not younger than this")
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:

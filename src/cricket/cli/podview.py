@@ -14,9 +14,24 @@ from cricket.cli.words import span
 Json = dict[str, Any]
 
 
-def table(pods: Iterable[Json]) -> None:
-    """One line for each pod."""
-    print_table(("NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP"), [_row(pod) for pod in pods])
+def table(pods: Iterable[Json], *, wide: bool = False) -> None:
+    """One line for each pod; `wide`: with its host, class, containers and images."""
+    header = ("NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP")
+    if wide:
+        more = ("HOST IP", "QOS", "CONTAINERS", "IMAGES")
+        print_table((*header, *more), [(*_row(pod), *_more(pod)) for pod in pods])
+    else:
+        print_table(header, [_row(pod) for pod in pods])
+
+
+def _more(pod: Json) -> tuple[str, ...]:
+    containers = pod["spec"]["containers"]
+    return (
+        pod["status"].get("hostIP", "-"),
+        pod["status"].get("qosClass", "-"),
+        ",".join(container["name"] for container in containers),
+        ",".join(container.get("image", "-") for container in containers),
+    )
 
 
 def _row(pod: Json) -> tuple[str, ...]:

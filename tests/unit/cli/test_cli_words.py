@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("90", 90), ("1.5s", 1.5), ("250ms", 0.25), ("2m", 120), ("1h", 3600), ("3d", 259200), ("0", 0)]
+    ("text", "value"),
+    [("90", 90), ("1.5s", 1.5), ("250ms", 0.25), ("2m", 120), ("1h", 3600), ("3d", 259200), ("0", 0), ("1m30s", 90)],
 )
 def test_seconds(text: str, value: float) -> None:
     assert options.seconds(text) == value
@@ -76,10 +78,40 @@ def test_quantity(text: str, value: int) -> None:
     assert options.quantity(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "s", "-1", "1 s", "1e5", "5x", "nan", "1m30s"])
+@pytest.mark.parametrize("text", ["", "s", "-1", "1 s", "1e5", "5x", "nan", "1m30", "m30s"])
 def test_no_time_span(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         options.seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-02T03:04:05.000000006Z", 1767323045_000000006),
+        ("2026-01-02T05:04:05+02:00", 1767323045_000000000),
+        ("1767323045", 1767323045_000000000),
+    ],
+)
+def test_instants(text: str, moment: int) -> None:
+    assert options.instant(text) == moment
+
+
+def test_an_instant_without_a_zone_is_local_and_a_span_is_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC-2")
+    time.tzset()
+    try:
+        assert options.instant("2026-01-02T05:04:05") == options.instant("2026-01-02 05:04:05") == 1767323045 * 10**9
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
+    assert options.instant("1m30s") == options.instant("90") == 10**18 - 90 * 10**9
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "10 m", "9" * 30 + "d ago"])
+def test_no_instant(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        options.instant(text)
 
 
 @pytest.mark.parametrize("text", ["", "M", "-5", "5X", "inf", "1e9"])

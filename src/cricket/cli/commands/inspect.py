@@ -1,6 +1,6 @@
 """Show everything about a container, pod or image, found by id or name in this order, as an indented tree.
 
-With -o json it is the JSON of CRI's status message, and `info` as the runtime gives it.
+With -o json, yaml or jsonpath it is CRI's status message, and `info` as the runtime gives it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any
 
 from cricket.cli import find, options
 from cricket.cli.connect import connect
-from cricket.cli.output import parsed, plain, print_json, print_tree
+from cricket.cli.forms import print_document
+from cricket.cli.output import parsed, plain, print_tree
 from cricket.cli.words import moment
 from cricket.client.connection import Client
 from cricket.errors import NotFound
@@ -19,6 +20,7 @@ EXAMPLES = """\
   cricket inspect web
   cricket inspect --kind image busybox:1.36
   cricket inspect -o json web | jq .info.pid
+  cricket inspect -o jsonpath='{.status.network.ip}' shop
 """
 KINDS = ("container", "pod", "image")
 
@@ -35,8 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Show each; several are a list in JSON."""
     with connect(args) as client:
         found = [_look(client, name, args.kind) for name in args.object]
-    if args.output == "json":
-        print_json(found if len(found) > 1 else found[0])
+    if print_document(args.output, found if len(found) > 1 else found[0]):
         return 0
     for number, value in enumerate(found):
         if number:

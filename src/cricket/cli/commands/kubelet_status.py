@@ -9,7 +9,7 @@ import socket
 from typing import Any
 
 from cricket.cli import options
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 from cricket.cli.podview import describe, table
 from cricket.client.errors import UnreachableError
 from cricket.errors import NotFound
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("pod", nargs="?", help="NAME or NAMESPACE/NAME")
     parser.add_argument("--api-socket", default="", metavar="PATH", help="the agent's API")
-    options.add_output(parser)
+    options.add_output(parser, wide=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,14 +39,14 @@ def run(args: argparse.Namespace) -> int:
         pods = [pod for pod in pods if args.pod in (pod["metadata"]["name"], _key(pod))]
         if not pods:
             raise NotFound("the agent has no such pod", where=args.pod, todo="see `cricket kubelet status`")
-    if args.output == "json":
-        print_json({**answer, "items": pods})
-    elif args.pod:
+    if print_document(args.output, {**answer, "items": pods}):
+        return 0
+    if args.pod:
         events = ask(path, "/events")["items"]
         for pod in pods:
             describe(pod, [event for event in events if event["involvedObject"]["uid"] == pod["metadata"]["uid"]])
     else:
-        table(pods)
+        table(pods, wide=args.output == "wide")
         for problem in answer.get("problems", ()):
             print(f"! {problem}")
     return 0

@@ -21,7 +21,7 @@ EXAMPLES = """\
   cricket ps -o jsonpath='{.containers[*].metadata.name}'
 """
 HEADER = ("CONTAINER", "NAME", "POD", "STATE", "AGE", "ATTEMPT", "IMAGE")
-WIDE = ("NAMESPACE", "POD ID", "IP", "PID", "MOUNTS", "RUNTIME", "IMAGE ID")
+WIDE = ("NAMESPACE", "POD ID", "IP", "PID", "MOUNTS", "RUNTIME", "IMAGE ID", "IMAGE DIGEST")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +91,7 @@ class _Rows:
         return (*row, *self._more(item, box, status)) if self._wide else row
 
     def _more(self, item: Any, box: Any, status: Any) -> tuple[str, ...]:
+        digest = item.image_ref.partition("@")[2]
         return (
             box.metadata.namespace if box else "-",
             self._ids(item.pod_sandbox_id),
@@ -98,7 +99,8 @@ class _Rows:
             details.pid(status.info) if status and item.state == api_pb2.CONTAINER_RUNNING else "-",
             str(len(status.status.mounts)) if status else "-",
             (box.runtime_handler if box else "") or "(default)",
-            self._ids(item.image_id or item.image_ref) or "-",
+            self._ids(item.image_id or ("" if digest else item.image_ref)) or "-",
+            self._ids(digest) or "-",
         )
 
     def _address(self, sandbox_id: str) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 
 from cricket.cli import options
 from cricket.cli.connect import connect
-from cricket.cli.output import Styled, parsed, plain, print_json, print_table, print_tree
+from cricket.cli.forms import print_document
+from cricket.cli.output import Styled, parsed, plain, print_table, print_tree
 
 EXAMPLES = """\
   cricket status
   cricket status -v
-  cricket status -o json | jq .status.conditions
+  cricket status -o jsonpath='{.status.conditions[?(@.type=="NetworkReady")].status}'
 """
 
 
@@ -29,9 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask and print."""
     with connect(args) as client:
         answer = client.call("Status", verbose=getattr(args, "verbose", False))
-    if args.output == "json":
-        print_json(plain(answer) | {"info": parsed(answer.info)})
-    else:
+    if not print_document(args.output, plain(answer) | {"info": parsed(answer.info)}):
         _print(answer)
     return 0 if all(c.status for c in answer.status.conditions if c.type in ("RuntimeReady", "NetworkReady")) else 1
 
@@ -53,6 +52,8 @@ def _print(answer: Any) -> None:
             for handler in answer.runtime_handlers
         ]
         print_table(("HANDLER", "RECURSIVE READ-ONLY", "USER NAMESPACES"), handlers)
+    else:
+        print("\nthis runtime does not tell its handlers and what they can do")
     if answer.info:
         print()
         print_tree(parsed(answer.info))

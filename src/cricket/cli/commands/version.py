@@ -7,11 +7,12 @@ import argparse
 from cricket import __version__
 from cricket.cli import options
 from cricket.cli.connect import connect
-from cricket.cli.output import plain, print_json
+from cricket.cli.forms import print_document
+from cricket.cli.output import plain
 
 EXAMPLES = """\
   cricket version
-  cricket version -o json
+  cricket version -o jsonpath='{.runtimeVersion}'
   cricket --version          without asking the runtime
 """
 
@@ -26,8 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask and print."""
     with connect(args) as client:
         answer = client.call("Version", version="v1")
-    if args.output == "json":
-        print_json({"client": __version__, **plain(answer)})
+    if print_document(args.output, {"client": __version__, **plain(answer)}):
         return 0
     print(f"client   cricket {__version__}")
     print(f"runtime  {answer.runtime_name} {answer.runtime_version}, CRI {answer.runtime_api_version}")

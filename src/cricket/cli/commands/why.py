@@ -14,7 +14,8 @@ from typing import Any
 from cricket._proto.cricket import side_pb2
 from cricket.cli import find, options
 from cricket.cli.connect import connect
-from cricket.cli.output import Styled, print_json, print_line
+from cricket.cli.forms import print_document
+from cricket.cli.output import Styled, print_line
 from cricket.cli.words import moment, short, took
 from cricket.client.connection import Client
 from cricket.errors import FailedPrecondition, NotFound
@@ -38,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     """Ask and print."""
     with connect(args) as client:
         answer = _about(client, args.id) if args.id else client.call("Why", finished=args.all)
-    if args.output == "json":
-        print_json(answer)
-    elif not answer.operations:
+    if print_document(args.output, answer, items="operations"):
+        return 0
+    if not answer.operations:
         print("nothing is running" if not args.id else "nothing is known of it: it was quick, or is long ago")
     else:
         for operation in answer.operations:
