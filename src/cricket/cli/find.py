@@ -18,7 +18,12 @@ def container(client: Client, text: str, *, running: bool = False) -> Any:
     only running ones count. Raises NotFound, and FailedPrecondition when several fit.
     """
     items = client.call("ListContainers").containers
-    found = _fitting(items, text, container_names, lambda item: bool(item.state == api_pb2.CONTAINER_RUNNING))
+    found = _fitting(items, text, container_names, _running)
+    if not found and "/" in text:
+        # Only a kubelet labels containers with their pods; the pod's name is also its sandbox's.
+        pod, _, name = text.rpartition("/")
+        boxes = {box.id for box in sandboxes(client, pod)}
+        found = _fitting([i for i in items if i.pod_sandbox_id in boxes], name, container_names, _running)
     item = _one(found, text, "container", "ps -a")
     if running and item.state != api_pb2.CONTAINER_RUNNING:
         raise FailedPrecondition("the container is not running", where=text, todo="see `cricket ps -a`")
@@ -30,9 +35,20 @@ def sandbox(client: Client, text: str) -> Any:
 
     A name that several have had means the one that is ready, else the newest. Raises as `container` does.
     """
+    return _one(sandboxes(client, text), text, "pod", "pods")
+
+
+def sandboxes(client: Client, text: str) -> list[Any]:
+    """All that `sandbox` could mean. `pod/NAME` is NAME, too, as kubectl writes it."""
     items = client.call("ListPodSandbox").items
     found = _fitting(items, text, sandbox_names, lambda item: bool(item.state == api_pb2.SANDBOX_READY))
-    return _one(found, text, "pod", "pods")
+    if not found and text.startswith("pod/"):
+        return sandboxes(client, text.removeprefix("pod/"))
+    return found
+
+
+def _running(item: Any) -> bool:
+    return bool(item.state == api_pb2.CONTAINER_RUNNING)
 
 
 def container_names(item: Any) -> tuple[str, ...]:

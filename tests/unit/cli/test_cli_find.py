@@ -97,3 +97,25 @@ def test_sandboxes() -> None:
         find.sandbox(client, "db")
     with pytest.raises(NotFound, match="no such pod"):
         find.sandbox(client, "x")
+
+
+def test_a_container_by_its_pod_when_nobody_labelled_it() -> None:
+    boxes = [
+        _sandbox("s1", "shop", namespace="default"),
+        _sandbox("s2", "shop", namespace="test", uid="v"),
+        _sandbox("s3", "bank", namespace="test", uid="w"),
+    ]
+    items = [_container("c1", "web", box="s1"), _container("c2", "web", box="s2"), _container("c3", "web", box="s3")]
+    client = cast(Client, Answers(items, boxes))
+    assert find.container(client, "bank/web").id == "c3"
+    assert find.container(client, "test/shop/web").id == "c2"
+    with pytest.raises(FailedPrecondition):
+        find.container(client, "shop/web")
+    for text in ("bank/db", "none/web", "/", "bank/"):
+        with pytest.raises(NotFound):
+            find.container(client, text)
+
+
+def test_pods_as_kubectl_writes_them() -> None:
+    client = cast(Client, Answers([], [_sandbox("s1", "shop", namespace="default")]))
+    assert find.sandbox(client, "pod/shop").id == find.sandbox(client, "pod/default/shop").id == "s1"
