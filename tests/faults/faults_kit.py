@@ -104,7 +104,7 @@ class Faults:
 
     def _kinds(self) -> dict[str, set[str]]:
         left = self.node.left(images=True)
-        left["firewall rule"] = self.node.network.rules()
+        left["firewall rule"] = self.node.leaks.rules()
         return {kind: {_stable(kind, name) for name in names} for kind, names in left.items()}
 
     def run(self, make: Callable[[], Scenario], *, limit: int = 200) -> None:
@@ -230,6 +230,7 @@ class Faults:
         while extra := self._extra():
             assert time.monotonic() < deadline, f"left behind:\n{describe(extra)}"
             time.sleep(0.02)
+        assert (broken := self.node.leaks.warm_troubles()) == [], broken
 
     def _extra(self) -> dict[str, list[str]]:
         now = self._kinds()

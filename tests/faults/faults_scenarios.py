@@ -7,7 +7,7 @@ import os
 
 from faults_kit import Faults
 from harness.images import Image, busybox_files
-from harness.node import CONTAINER, POD
+from harness.node import CONTAINER, POD, until
 
 _serial = itertools.count(1)
 READY, NOT_READY = 0, 1
@@ -192,6 +192,56 @@ class RunPodSandboxByPlugins(RunPodSandbox):
     network = {"builtin_plugins": False}
 
 
+class RunWarmPodSandbox(RunPodSandbox):
+    """A warm sandbox is claimed, and then another one is made for it."""
+
+    pid = CONTAINER
+    network = {"warm_sandboxes": 1}
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__(faults)
+        del self.pod["port_mappings"]
+
+    def prepare(self) -> None:
+        super().prepare()
+        self._filled()
+
+    def act(self) -> None:
+        waiting = {one.id for one in self.node.leaks.warm()}
+        super().act()
+        assert self.acted in waiting
+
+    def retry(self) -> None:
+        super().retry()
+        self._filled()
+        addresses = [*self.node.pod_status(self.pod_id).network.ip.split(), *self._warm_addresses()]
+        assert len(set(addresses)) == len(addresses)
+
+    def _warm_addresses(self) -> list[str]:
+        return [address for one in self.node.leaks.warm() for address in one.addresses]
+
+    def _filled(self) -> None:
+        """As many as are configured wait, and the daemon works on none."""
+        until(lambda: len(self.node.leaks.warm()) == 1 and not self._between(), "the pool is not filled")
+
+    def _between(self) -> list[str]:
+        return self.node.left().get("sandbox directory", [])[2:]  # the bystander's and ours
+
+
+class ChangeNetworkOfWarmSandboxes(RunWarmPodSandbox):
+    """The configuration changes: warm sandboxes are taken apart and made anew."""
+
+    mtu = itertools.cycle((1400, 1420))
+
+    def act(self) -> None:
+        before = {one.id for one in self.node.leaks.warm()}
+        self.node.network.write({"type": "tuning", "mtu": next(self.mtu), "dataDir": f"{self.node.directory}/tuning"})
+        until(
+            lambda: not self.node.daemon.running or len({one.id for one in self.node.leaks.warm()} - before) == 1,
+            "the pool is not renewed",
+        )
+
+
 class CreateContainerWithVolumes(CreateContainer):
     """An image as a volume, and a host directory that is not there yet."""
 
@@ -262,5 +312,7 @@ SCENARIOS = [
     StartOfAShortContainer,
     RunPodSandboxWithUserNamespace,
     RunPodSandboxByPlugins,
+    RunWarmPodSandbox,
+    ChangeNetworkOfWarmSandboxes,
     CreateContainerWithVolumes,
 ]

@@ -10,6 +10,7 @@ from faults_kit import Faults
 from faults_scenarios import (
     RemovePodSandbox,
     RunPodSandbox,
+    RunWarmPodSandbox,
     StartContainer,
     StopContainer,
     StopPodSandbox,
@@ -21,8 +22,12 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-def faults(tmp_path: Path, registry: Registry, busybox_ref: str) -> Iterator[Faults]:
-    with Node.made(tmp_path, registry=registry) as node, Faults.on(node, tmp_path, busybox_ref) as made:
+def faults(request: pytest.FixtureRequest, tmp_path: Path, registry: Registry, busybox_ref: str) -> Iterator[Faults]:
+    network = request.getfixturevalue("scenario").network
+    with (
+        Node.made(tmp_path, registry=registry, network=network) as node,
+        Faults.on(node, tmp_path, busybox_ref) as made,
+    ):
         yield made
 
 
@@ -30,6 +35,7 @@ def faults(tmp_path: Path, registry: Registry, busybox_ref: str) -> Iterator[Fau
     ("scenario", "first"),
     [
         (RunPodSandbox, "runtime run"),
+        (RunWarmPodSandbox, "warm sandbox claimed"),
         (StartContainer, "runtime create"),
         (StopContainer, "stop signal"),
         (StopPodSandbox, "store sandbox stopping"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.network import TestNetwork
+from harness.warm import WarmOne, troubles, warm_ones
 
 Left = dict[str, list[str]]
 """Kind of thing to what there is of it; kinds of which there is nothing are absent."""
@@ -27,7 +28,10 @@ class LeakCheck:
         """Name of a pod whose processes are not told: they come and go."""
 
     def left(self, *, images: bool = False, ignore_pid: int = 0) -> Left:
-        """All that is there now. With `images` also what images consist of. `ignore_pid`: the daemon, which may run."""
+        """All that is there now but warm sandboxes. With `images` also what images consist of.
+
+        `ignore_pid`: the daemon, which may run.
+        """
         found = {
             "record": self.records(),
             "mount": self.mounts(),
@@ -54,10 +58,30 @@ class LeakCheck:
                 "layer link": _names(self.root / "images" / "l"),
                 "image": _rows(self.root / "images" / "images.db", "SELECT id FROM images"),
             }
+        waiting = self.warm()
+        found = {kind: [n for n in names if not any(w.owns(n) for w in waiting)] for kind, names in found.items()}
         if not any(found.values()):
             # The slowest question last: its answer is rarely the only one.
-            found["firewall rule"] = self.network.rules()
+            found["firewall rule"] = self.rules(waiting)
         return {kind: names for kind, names in found.items() if names}
+
+    def warm(self) -> list[WarmOne]:
+        """The warm sandboxes, which are no leaks: what belongs to them is not among what is left."""
+        return warm_ones(self.state, self.records())
+
+    def rules(self, waiting: list[WarmOne] | None = None) -> list[str]:
+        """Firewall rules of this network but for those of warm sandboxes."""
+        waiting = self.warm() if waiting is None else waiting
+        return [rule for rule in self.network.rules() if not any(w.owns(rule) for w in waiting)]
+
+    def warm_troubles(self) -> list[str]:
+        """What is missing of warm sandboxes."""
+        mounts = self.mounts()
+        return [
+            f"{one.id}: {what}"
+            for one in self.warm()
+            for what in troubles(one, self.state, self.root, self.network, mounts)
+        ]
 
     def records(self) -> list[str]:
         """Sandboxes and containers in the store."""
