@@ -83,10 +83,8 @@ def set_up_logging(config: Config) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
-    for noisy in ("asyncio", "grpc"):
+    for noisy in ("asyncio", "hpack"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # gRPC's traceback for a client that goes away at the moment of its answer.
-    logging.getLogger("grpc._cython.cygrpc").addFilter(lambda record: "ExecuteBatchError" not in record.getMessage())
 
 
 class Daemon:

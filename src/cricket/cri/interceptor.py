@@ -1,7 +1,7 @@
 """What every call passes through: parsing, ownership, errors, log, metrics, stage tracking, size limits.
 
-A servicer sees none of that. Bytes come in and go out raw (gRPC does no (de)serialisation here), so that a malformed
-message is an InvalidArgument of ours and cached bytes go out as they are.
+A servicer sees none of that. Bytes come in and go out raw, so that a malformed message is an InvalidArgument of ours
+and cached bytes go out as they are.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import grpc
-
+from cricket.cri.connection import Route, Send
 from cricket.cri.methods import Kind, Message, Method, methods, subjects
 from cricket.cri.outcome import Refusal, refusal_of
 from cricket.cri.tasks import OwnedTasks
@@ -31,11 +30,10 @@ _QUIET = frozenset({Code.NOT_FOUND, Code.CANCELLED, Code.UNIMPLEMENTED})
 """Errors that belong to normal life: logged like a success."""
 
 _CANCELLED = Refusal(Code.CANCELLED, "the call was cancelled")
-_STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Interceptor:
-    """Wraps servicer methods into gRPC handlers."""
+    """Wraps servicer methods into routes."""
 
     def __init__(self, registry: Registry, tasks: OwnedTasks, message_limit: int) -> None:
         self._tasks, self._limit = tasks, message_limit
@@ -52,29 +50,41 @@ class Interceptor:
         )
         registry.gauge("cricket_operations_running", "Calls under way, by method.", lambda: self._running, ["method"])
 
-    def service(self, module: Any, name: str, servicer: Callable[[str], Any]) -> Any:
-        """The gRPC handler of a service; `servicer` gives the bound method of an RPC by name."""
-        handlers = {}
-        for method in methods(module, name):
-            call = servicer(method.name)
-            if method.kind is Kind.STREAM:
-                handlers[method.name] = grpc.unary_stream_rpc_method_handler(self.stream(method, call))
-            else:
-                handlers[method.name] = grpc.unary_unary_rpc_method_handler(self.unary(method, call))
-        return grpc.method_handlers_generic_handler(module.DESCRIPTOR.services_by_name[name].full_name, handlers)
+    def service(self, module: Any, name: str, servicer: Callable[[str], Any]) -> dict[bytes, Route]:
+        """The routes of a service by path; `servicer` gives the bound method of an RPC by name."""
+        full_name = module.DESCRIPTOR.services_by_name[name].full_name
+        serve: dict[Kind, Callable[[Method, Any], Any]] = {
+            Kind.READ: self.read,
+            Kind.WAIT: self.unary,
+            Kind.VERB: self.unary,
+            Kind.STREAM: self.stream,
+        }
+        return {
+            f"/{full_name}/{m.name}".encode(): Route(m.kind, serve[m.kind](m, servicer(m.name)))
+            for m in methods(module, name)
+        }
 
-    def unary(self, method: Method, call: Callable[[Message], Any]) -> Callable[[bytes, Any], Awaitable[bytes]]:
-        """The handler of an RPC with one answer."""
+    def read(self, method: Method, call: Callable[[Message], Any]) -> Callable[[bytes], bytes | Refusal]:
+        """How a question is served that memory answers."""
 
-        async def serve(data: bytes, context: Any) -> bytes:
-            work = self._perform(method, call, data)
-            outcome = await (self._owned(method, work) if method.kind is Kind.VERB else work)
-            if isinstance(outcome, Refusal):
-                await context.abort(_STATUS[outcome.code], outcome.text)
-                raise AssertionError("abort raises")
+        def serve(data: bytes) -> bytes | Refusal:
+            began, request = time.monotonic(), None
+            outcome: bytes | Refusal
+            try:
+                request = _parse(method, data)
+                outcome = self._pack(call(request))
+            except Exception as e:
+                outcome = refusal_of(e, method.name)
+            self._account(method, request, outcome, time.monotonic() - began, None)
             return outcome
 
         return serve
+
+    def unary(self, method: Method, call: Callable[[Message], Any]) -> Callable[[bytes], Awaitable[bytes | Refusal]]:
+        """How any other RPC with one answer is served."""
+        if method.kind is Kind.VERB:
+            return lambda data: self._owned(method, self._perform(method, call, data))
+        return lambda data: self._perform(method, call, data)
 
     async def _owned(self, method: Method, work: Any) -> bytes | Refusal:
         """Run a verb in a task of the daemon; a cancelled call ends only the waiting."""
@@ -90,19 +100,14 @@ class Interceptor:
 
     async def _perform(self, method: Method, call: Callable[[Message], Any], data: bytes) -> bytes | Refusal:
         """Parse, call, serialise; the outcome is counted and logged here and nowhere else."""
-        began = time.monotonic()
-        about: tuple[str, ...] = ()
+        began, request = time.monotonic(), None
         op: Operation | None = None
         outcome: bytes | Refusal = _CANCELLED
         self._count(method, 1)
         try:
             request = _parse(method, data)
-            about = subjects(request)
-            if method.kind is Kind.READ:
-                outcome = self._pack(call(request))
-            else:
-                with operation(method.name, *about) as op:
-                    outcome = self._pack(await call(request))
+            with operation(method.name, *subjects(request)) as op:
+                outcome = self._pack(await call(request))
         except asyncio.CancelledError:
             # Somebody cancelled what the engine awaited, or this task: only the latter ends the call as it is.
             task = asyncio.current_task()
@@ -112,13 +117,15 @@ class Interceptor:
             outcome = refusal_of(e, method.name)
         finally:
             self._count(method, -1)
-            self._account(method, about, outcome, time.monotonic() - began, op)
+            self._account(method, request, outcome, time.monotonic() - began, op)
         return outcome
 
-    def stream(self, method: Method, call: Callable[[Message], Any]) -> Callable[[bytes, Any], AsyncIterator[bytes]]:
-        """The handler of an RPC with a stream of answers."""
+    def stream(
+        self, method: Method, call: Callable[[Message], Any]
+    ) -> Callable[[bytes, Send], Awaitable[Refusal | None]]:
+        """How an RPC with a stream of answers is served."""
 
-        async def serve(data: bytes, context: Any) -> AsyncIterator[bytes]:
+        async def serve(data: bytes, send: Send) -> Refusal | None:
             began = time.monotonic()
             task = asyncio.current_task()
             assert task is not None
@@ -128,7 +135,7 @@ class Interceptor:
             try:
                 async with contextlib.aclosing(call(_parse(method, data))) as answers:
                     async for answer in answers:
-                        yield self._pack(answer)
+                        await send(self._pack(answer))
                 outcome = b""
             except asyncio.CancelledError:
                 if not self._closing:
@@ -139,9 +146,8 @@ class Interceptor:
             finally:
                 self._streams.discard(task)
                 self._count(method, -1)
-                self._account(method, (), outcome, time.monotonic() - began, None)
-            if isinstance(outcome, Refusal):
-                await context.abort(_STATUS[outcome.code], outcome.text)
+                self._account(method, None, outcome, time.monotonic() - began, None)
+            return outcome if isinstance(outcome, Refusal) else None
 
         return serve
 
@@ -167,7 +173,7 @@ class Interceptor:
     def _account(
         self,
         method: Method,
-        about: tuple[str, ...],
+        request: Message | None,
         outcome: bytes | Refusal,
         seconds: float,
         op: Operation | None,
@@ -181,6 +187,7 @@ class Interceptor:
             self._errors.inc(method.name, code.name)
             level = level if code in _QUIET else logging.WARNING
         if log.isEnabledFor(level):
+            about = () if request is None else subjects(request)
             extra = {"method": method.name, "ids": about, "code": code.name, "seconds": round(seconds, 6)}
             words = " ".join((method.name, *about))
             tail = (f": {text}" if text else "") + _slowest(op)

@@ -34,12 +34,25 @@ def prepare(path: str) -> None:
         os.unlink(path)
 
 
-def restrict(path: str, mode: int, gid: int | None) -> None:
-    """Set the socket's mode and group."""
-    with map_errors(OSError, Internal, "cannot set the mode of the socket", where=path):
-        if gid is not None:
-            os.chown(path, -1, gid)
-        os.chmod(path, mode)
+def listen(path: str, mode: int, gid: int | None) -> socket.socket:
+    """A socket bound to `path` with this mode and group, not yet listening; `prepare` comes first. Raises Internal."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        # It must never be open to all, not even until chmod.
+        umask = os.umask(0o777 & ~mode)
+        try:
+            with map_errors(OSError, Internal, "cannot listen", where=path):
+                server.bind(path)
+        finally:
+            os.umask(umask)
+        with map_errors(OSError, Internal, "cannot set the mode of the socket", where=path):
+            if gid is not None:
+                os.chown(path, -1, gid)
+            os.chmod(path, mode)
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
 def _answers(path: str) -> bool:

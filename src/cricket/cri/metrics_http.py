@@ -30,14 +30,15 @@ class MetricsServer:
         return 0 if self._unix or self._server is None else int(self._server.sockets[0].getsockname()[1])
 
     async def start(self) -> None:
-        """Listen. Raises Unavailable when the address cannot be had, AlreadyExists when the socket is served."""
+        """Listen. Raises Unavailable (a unix socket: Internal) when the address cannot be had, AlreadyExists when the
+        socket is served."""
         where = self._unix or f"{self._host}:{self._port}"
         if self._unix:
             listening.prepare(self._unix)
         with map_errors(OSError, Unavailable, "cannot listen for metrics", where=where):
             if self._unix:
-                self._server = await asyncio.start_unix_server(self._serve, self._unix, limit=HEAD_LIMIT)
-                listening.restrict(self._unix, 0o660, None)
+                bound = listening.listen(self._unix, 0o660, None)
+                self._server = await asyncio.start_unix_server(self._serve, sock=bound, limit=HEAD_LIMIT)
             else:
                 self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=HEAD_LIMIT)
 

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.root
 # One pod with one container, start to removal: conmon, and crun's start and delete. crun create is conmon's child.
 PROCESSES_PER_POD = 3
 FSYNCS_PER_POD = 8  # the network's cached result, and host-local's reservation
-WAKE_UPS_PER_SECOND = 30  # all of them are timers of gRPC's own threads
-MODULES_AT_START = 640
+WAKE_UPS_PER_SECOND = 2
+MODULES_AT_START = 600
 SECONDS_AT_REST = 3
-HEAVY = ("tarfile", "isal", "zstandard", "yaml", "http.client", "urllib.request", "email", "multiprocessing")
+HEAVY = ("grpc", "tarfile", "isal", "zstandard", "yaml", "http.client", "urllib.request", "email", "multiprocessing")
 
 
 @pytest.fixture
