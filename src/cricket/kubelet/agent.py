@@ -123,6 +123,7 @@ class Agent:
             log.error("pod %s: the worker failed", worker.pod.key, exc_info=task.exception())
             asyncio.get_running_loop().call_later(self.settings.retry, self.reconcile)
             return
+        self.observer.gone(uid)
         self.reconcile()
 
     async def run(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -34,6 +35,8 @@ class Observer:
         self._containers: dict[str, tuple[int, ContainerRecord]] = {}
         self._pods: dict[str, Records] = {}
         self._annotations: dict[str, dict[str, str]] = {}
+        self._looks, self._under_way = itertools.count(1), set[int]()
+        self._seen: dict[str, int] = {}
 
     def records(self, uid: str) -> Records:
         """What was seen last."""
@@ -55,8 +58,25 @@ class Observer:
         text = self._annotations.get(uid, {}).get(STARTED, "")
         return int(text) if text.isdecimal() else 0
 
+    def gone(self, uid: str) -> None:
+        """A pod was removed, whatever a look that began before says."""
+        self._seen[uid] = next(self._looks)
+        self._pods.pop(uid, None)
+
     async def relist(self, uid: str = "") -> set[str]:
-        """Look at all pods, or at one; returns the uids of those that have changed. Raises RemoteError."""
+        """Look at all pods, or at one; returns the uids of those that have changed. Raises RemoteError.
+
+        Several looks may be under way. Of a pod, the one counts that began last: another may have seen it before what
+        its worker has just done, and would let the worker do it again.
+        """
+        look = next(self._looks)
+        self._under_way.add(look)
+        try:
+            return await self._look(look, uid)
+        finally:
+            self._under_way.discard(look)
+
+    async def _look(self, look: int, uid: str) -> set[str]:
         selector = {AGENT: self._agent} | ({UID: uid} if uid else {})
         boxes = (await self._cri.call("ListPodSandbox", filter={"label_selector": selector})).items
         containers = (await self._cri.call("ListContainers", filter={"label_selector": selector})).containers
@@ -70,9 +90,10 @@ class Observer:
             if record is not None:
                 made.setdefault(container.labels.get(UID, ""), ([], []))[1].append(record)
         pods = {of: records(*parts) for of, parts in made.items()}
-        looked = {uid} if uid else set(self._pods) | set(pods)
+        looked = {of for of in ({uid} if uid else {*self._pods, *pods}) if self._seen.get(of, 0) < look}
         changed = {of for of in looked if self._pods.get(of, Records()) != pods.get(of, Records())}
         for of in looked:
+            self._seen[of] = look
             if of in pods:
                 self._pods[of] = pods[of]
             else:
@@ -85,6 +106,8 @@ class Observer:
         self._boxes = {key: value for key, value in self._boxes.items() if key in boxes}
         self._containers = {key: value for key, value in self._containers.items() if key in containers}
         self._annotations = {key: value for key, value in self._annotations.items() if key in self._pods}
+        oldest = min(self._under_way)
+        self._seen = {key: value for key, value in self._seen.items() if key in self._pods or value > oldest}
 
     async def _box(self, box: Any) -> SandboxRecord:
         old = self._boxes.get(box.id)
