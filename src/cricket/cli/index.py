@@ -45,6 +45,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "status": "Show whether runtime and network are ready",
         "info": "Show who answers, where its data is and how big",
         "version": "Show the versions of client and runtime",
+        "doctor": "Look this host over and say what to do",
         "serve": "Run the daemon in the foreground",
         "reload": "Let the daemon read its configuration anew",
         "config default": "Print the default configuration",

@@ -30,7 +30,7 @@ OWN_ROOMS = {
     "cricket.errors",
     "cricket",
 }
-INTO_THE_ENGINE = {"serve.py", "network_init.py", "configuration.py"} | {p.name for p in ROOM.rglob("config_*.py")}
+INTO_THE_ENGINE = {"serve.py", "network_init.py", "configuration.py", "offline.py"} | {p.name for p in ROOM.rglob("config_*.py")}
 
 
 @pytest.mark.parametrize("name", NAMES)
