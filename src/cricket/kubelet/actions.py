@@ -20,6 +20,7 @@ from cricket.kubelet.actions_list import (
     RemovePod,
     RemoveSandbox,
     ResizeContainer,
+    ResizePod,
     RunSandbox,
     StartContainer,
     StopSandbox,
@@ -28,6 +29,7 @@ from cricket.kubelet.actions_outcome import deadline, outcome, restarts
 from cricket.kubelet.loop_records import ContainerRecord, Records, SandboxRecord, State
 from cricket.kubelet.model.container import Container, ResourceRequirements
 from cricket.kubelet.model.pod import Pod
+from cricket.kubelet.sizes import effective, sizes
 
 CRASH_LOOP = "CrashLoopBackOff"
 
@@ -53,6 +55,8 @@ class Situation(msgspec.Struct, frozen=True):
     applied: Mapping[str, ResourceRequirements] = {}
     started_at: int = 0
     ending: bool = False
+    settled: Pod | None = None
+    """The pod with the resources that the whole of it has; None when that is not known."""
 
     def healthy(self, record: ContainerRecord) -> Health:
         """The health of a container; one that was not probed yet has not started."""
@@ -85,6 +89,7 @@ class _Draft:
         self.actions: list[Action] = []
         self.waiting: dict[str, tuple[str, str]] = {}
         self.wake_at = 0
+        self.resizes = False
 
     def plan(self) -> Plan:
         """The plan."""
@@ -93,6 +98,8 @@ class _Draft:
         if self._inits():
             for container in self.s.pod.spec.containers:
                 self._keep(container, restarts(self.s.pod, container, records.exited(container.name)))
+        if self.s.settled is not None and sizes(self.s.settled) != sizes(self.s.pod) and not self.resizes:
+            self.actions.append(ResizePod())
         self.actions += _rubbish(records)
         return Plan(tuple(self.actions), self.waiting, self.wake_at)
 
@@ -128,10 +135,11 @@ class _Draft:
             return
         health, name = self.s.healthy(record), container.name
         restart = container.sidecar or self.s.pod.spec.restart_policy != "Never"
-        wanted, applied = container.resources, self.s.applied.get(record.id)
+        wanted, applied = effective(self.s.pod, container), self.s.applied.get(record.id)
         if health.failed:
             text = f"Container {name} failed {health.failed} probe"
         elif applied is not None and applied != wanted:
+            self.resizes = True
             if not _resize_restarts(container, applied, wanted):
                 self.actions.append(ResizeContainer(record.id, name))
                 return

@@ -38,6 +38,10 @@ class ResizeContainer(msgspec.Struct, frozen=True):
     name: str
 
 
+class ResizePod(msgspec.Struct, frozen=True):
+    """Settle the resources of the whole pod, once its containers have theirs."""
+
+
 class RemoveContainer(msgspec.Struct, frozen=True):
     """Remove a dead container, or one that was never started."""
 
@@ -71,6 +75,7 @@ Action = (
     | StartContainer
     | KillContainer
     | ResizeContainer
+    | ResizePod
     | RemoveContainer
     | StopSandbox
     | RemoveSandbox

@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable, Iterable
 
 from cricket.errors import Code, CricketError
-from cricket.kubelet.agent_choice import chosen
+from cricket.kubelet.agent_choice import OVER, chosen
+from cricket.kubelet.cgroups.pods import PodCgroups, usable
 from cricket.kubelet.events import Events
 from cricket.kubelet.gc_containers import rotate_logs
 from cricket.kubelet.gc_images import ImageCollector
@@ -38,8 +39,9 @@ class Agent:
     def __init__(self, cri: Cri, node: Node, settings: Settings, sources: dict[str, Source]) -> None:
         self.node, self.settings, self.cri = node, settings, cri
         self.events, self.observer = Events(), Observer(cri, settings.name)
-        self.parts = Parts(cri, self.observer, self.events, node, settings, lambda: self._objects)
         self.workers: dict[str, PodWorker] = {}
+        cgroups = self._cgroups()
+        self.parts = Parts(cri, self.observer, self.events, node, settings, lambda: self._objects, cgroups)
         self.changed: Callable[[], None] = lambda: None
         self.work: asyncio.Task[None]
         self._sources = sources
@@ -49,6 +51,18 @@ class Agent:
         self._relist, self._telling = asyncio.Event(), False
         self._listed = False
         self._images = ImageCollector(self.parts)
+
+    def _cgroups(self) -> PodCgroups | None:
+        if not self.settings.pod_cgroups:
+            return None
+        if not usable(self.node):
+            log.warning("cgroups cannot be made here: limits of whole pods are not enforced")
+            return None
+        return PodCgroups(self.node, self.active, pids=self.settings.pod_pids)
+
+    def active(self) -> list[Pod]:
+        """The pods that have not ended and are not to."""
+        return [w.pod for w in self.workers.values() if not w.ending and w.status["phase"] not in OVER]
 
     # what is wanted
 

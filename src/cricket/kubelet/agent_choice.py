@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from cricket.kubelet.manifest.desired import Desired
 from cricket.kubelet.model.pod import Owner, Pod
 
-_OVER = ("Succeeded", "Failed")
+OVER = ("Succeeded", "Failed")
+"""The phases of a pod that has ended."""
 
 
 def chosen(sources: Iterable[Desired], phases: Mapping[str, str]) -> list[Pod]:
@@ -28,7 +29,7 @@ def chosen(sources: Iterable[Desired], phases: Mapping[str, str]) -> list[Pod]:
 def _held(group: list[Pod], phases: Mapping[str, str]) -> list[Pod]:
     """The pods of a Job that have to wait: no more than `parallelism` work at a time, none after too many failures."""
     owner = group[0].owner or Owner("Job", "")
-    running = sum(phases[pod.key] not in _OVER for pod in group if pod.key in phases)
+    running = sum(phases[pod.key] not in OVER for pod in group if pod.key in phases)
     failed = sum(phases.get(pod.key) == "Failed" for pod in group)
     room = 0 if failed > owner.backoff_limit else max(0, (owner.parallelism or len(group)) - running)
     return [pod for pod in group if pod.key not in phases][room:]

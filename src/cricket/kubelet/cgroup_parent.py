@@ -9,12 +9,15 @@ from cricket.kubelet.qos import QOSClass, qos_class
 
 def cgroup_parent(pod: Pod, node: Node) -> str:
     """ROOT[/burstable|/besteffort]/podUID, or the same as nested slices of systemd."""
-    parts = [part for part in node.cgroup_root.split("/") if part]
-    quality = qos_class(pod)
-    if quality is not QOSClass.GUARANTEED:
-        parts.append(quality.lower())
-    parts.append(f"pod{pod.metadata.uid}")
-    return _slices(parts) if node.systemd else "/" + "/".join(parts)
+    return class_cgroup(qos_class(pod), node, f"pod{pod.metadata.uid}")
+
+
+def class_cgroup(quality: QOSClass, node: Node, *parts: str) -> str:
+    """The cgroup of a class, ROOT itself for the guaranteed pods, or one in it."""
+    above = [part for part in node.cgroup_root.split("/") if part]
+    named = [quality.lower()] if quality is not QOSClass.GUARANTEED else []
+    path = [*above, *named, *parts]
+    return _slices(path) if node.systemd else "/" + "/".join(path)
 
 
 def _slices(parts: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -73,10 +74,15 @@ def _limit_swap(result: Any, node: Node) -> None:
         result.memory_swap_limit_in_bytes = result.memory_limit_in_bytes
 
 
+def hugepage_limits(amounts: Mapping[str, Fraction], node: Node) -> dict[str, int]:
+    """Bytes by size ("2MB"), for each size of the node, 0 where `amounts` says nothing."""
+    asked = {_page_size(name): math.ceil(n) for name, n in amounts.items() if name.startswith("hugepages-")}
+    return {size: asked.get(size, 0) for size in node.hugepage_sizes}
+
+
 def _hugepages(limits: Resources, node: Node) -> list[Any]:
-    """A limit for each size of the node, 0 where nothing is said."""
-    asked = {_page_size(name): math.ceil(parse(v)) for name, v in limits.items() if name.startswith("hugepages-")}
-    return [pb.HugepageLimit(page_size=size, limit=asked.get(size, 0)) for size in node.hugepage_sizes]
+    sizes = hugepage_limits({name: parse(value) for name, value in limits.items()}, node)
+    return [pb.HugepageLimit(page_size=size, limit=limit) for size, limit in sizes.items()]
 
 
 def _page_size(name: str) -> str:

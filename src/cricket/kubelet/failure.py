@@ -19,6 +19,12 @@ class CreateContainerConfigError(StartFailure):
     reason = "CreateContainerConfigError"
 
 
+class FailedCreatePodContainer(StartFailure):
+    """The pod's cgroup cannot be made."""
+
+    reason = "FailedCreatePodContainer"
+
+
 class FailedMount(StartFailure):
     """A volume cannot be made: its source is missing, or a hostPath is not of its type."""
 

@@ -42,6 +42,19 @@ def milli(text: str) -> int:
     return math.ceil(parse(text) * 1000)
 
 
+def spelled(amount: Fraction, *, binary: bool) -> str:
+    """The amount as Kubernetes would write it: with the largest unit that leaves a whole number, of 1024 when `binary`;
+    rounded up to thousandths, and to whole ones when `binary`."""
+    if binary:
+        number, units = math.ceil(amount), ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+        at = 0
+        while number and number % 1024 == 0 and at < len(units) - 1:
+            number, at = number // 1024, at + 1
+        return f"{number}{units[at]}"
+    thousandths = math.ceil(amount * 1000)
+    return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
+
+
 def divided(amount: Fraction, divisor: str) -> int:
     """How many times the divisor, rounded up: what resourceFieldRef gives. A divisor of 0 counts as 1."""
     return math.ceil(amount / (parse(divisor) or 1))

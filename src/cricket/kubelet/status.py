@@ -14,7 +14,8 @@ import msgspec
 from cricket.kubelet.actions import Situation
 from cricket.kubelet.actions_outcome import DEADLINE, DEADLINE_WORDS, outcome
 from cricket.kubelet.loop_records import SECOND, ContainerRecord, State
-from cricket.kubelet.model.container import Container
+from cricket.kubelet.model.container import Container, ResourceRequirements
+from cricket.kubelet.sizes import effective, whole
 from cricket.kubelet.status_conditions import conditions
 from cricket.kubelet.status_phase import phase
 
@@ -22,11 +23,13 @@ Json = dict[str, Any]
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """Waiting reasons and messages by container, the last words of dead containers by id, and the node's addresses."""
+    """Waiting reasons and messages by container, the last words of dead containers by id, the node's addresses, and why
+    the last change of resources failed."""
 
     waiting: Mapping[str, tuple[str, str]] = {}
     messages: Mapping[str, str] = {}
     host_ips: tuple[str, ...] = ()
+    resize_error: str = ""
 
 
 def pod_status(s: Situation, shown: Shown, now: int, before: Json | None = None) -> Json:
@@ -41,7 +44,7 @@ def pod_status(s: Situation, shown: Shown, now: int, before: Json | None = None)
         status |= {"reason": DEADLINE, "message": DEADLINE_WORDS}
     box = s.records.sandboxes[0] if s.records.sandboxes else None
     ips = shown.host_ips if s.pod.spec.host_network else box.ips if box is not None and box.ready else ()
-    status["conditions"] = conditions(s, status["phase"], inits, mains, moment(now), before)
+    status["conditions"] = conditions(s, status["phase"], inits, mains, moment(now), before, shown.resize_error)
     if shown.host_ips:
         status |= {"hostIP": shown.host_ips[0], "hostIPs": [{"ip": ip} for ip in shown.host_ips]}
     if ips:
@@ -50,7 +53,8 @@ def pod_status(s: Situation, shown: Shown, now: int, before: Json | None = None)
         status["startTime"] = moment(s.started_at)
     if inits:
         status["initContainerStatuses"] = inits
-    return {**status, "containerStatuses": mains, "qosClass": _qos(s)}
+    status |= {"containerStatuses": mains, "qosClass": _qos(s)}
+    return status | _resources(whole(s.settled or s.pod))
 
 
 def _qos(s: Situation) -> str:
@@ -80,9 +84,15 @@ def _container(s: Situation, shown: Shown, container: Container, init: bool, end
     plain_init = init and not container.sidecar
     status["ready"] = done if plain_init else bool(started and health is not None and health.ready)
     status["started"] = running if plain_init else bool(started)
-    if running and record is not None and container.resources != type(container.resources)():
-        status["resources"] = msgspec.to_builtins(s.applied.get(record.id, container.resources))
+    if record is not None:
+        status |= _resources(s.applied.get(record.id) or effective(s.pod, container))
     return status
+
+
+def _resources(value: ResourceRequirements) -> Json:
+    """What a container or pod has now; what is reserved for it stands apart."""
+    reserved = {"allocatedResources": value.requests} if value.requests else {}
+    return {**reserved, "resources": msgspec.to_builtins(value)}
 
 
 def _state(

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from cricket.kubelet.actions import Situation
+from cricket.kubelet.sizes import sizes
 
 Json = dict[str, Any]
 
 
 def conditions(
-    s: Situation, phase: str, inits: list[Json], mains: list[Json], moment: str | None, before: Json | None
+    s: Situation,
+    phase: str,
+    inits: list[Json],
+    mains: list[Json],
+    moment: str | None,
+    before: Json | None,
+    resize_error: str = "",
 ) -> list[Json]:
-    """PodReadyToStartContainers, Initialized, Ready, ContainersReady, PodScheduled."""
+    """PodReadyToStartContainers, Initialized, Ready, ContainersReady, PodScheduled; PodResizeInProgress while it is."""
     boxes = s.records.sandboxes
     ready = _ready(s, phase, inits, mains)
     found = [
@@ -21,6 +28,7 @@ def conditions(
         {"type": "Ready", **ready},
         {"type": "ContainersReady", **ready},
         _condition("PodScheduled", True),
+        *_resize(s, phase, resize_error),
     ]
     old = {condition["type"]: condition for condition in (before or {}).get("conditions", [])}
     for condition in found:
@@ -57,6 +65,13 @@ def _initialized(s: Situation, phase: str, inits: list[Json], mains: list[Json])
         return _condition("Initialized", True)
     message = f"containers with incomplete status: [{' '.join(incomplete)}]"
     return {**_condition("Initialized", False), "reason": "ContainersNotInitialized", "message": message}
+
+
+def _resize(s: Situation, phase: str, error: str) -> list[Json]:
+    if phase in ("Succeeded", "Failed") or s.settled is None or sizes(s.settled) == sizes(s.pod):
+        return []
+    why = {"reason": "Error", "message": error} if error else {}
+    return [{**_condition("PodResizeInProgress", True), **why}]
 
 
 def _condition(kind: str, true: bool) -> Json:

@@ -14,12 +14,13 @@ from cricket.client.errors import RemoteError
 from cricket.errors import CricketError
 from cricket.kubelet import backoff, worker_memory
 from cricket.kubelet.actions import Situation, decide, title
-from cricket.kubelet.actions_list import Action, Plan, RunSandbox, StartContainer
+from cricket.kubelet.actions_list import Action, Plan, ResizeContainer, ResizePod, RunSandbox, StartContainer
 from cricket.kubelet.failure import StartFailure
 from cricket.kubelet.loop_records import SECOND, Records, State
 from cricket.kubelet.model.container import ResourceRequirements
 from cricket.kubelet.model.pod import Pod
 from cricket.kubelet.probe_watch import Probes
+from cricket.kubelet.sizes import sizes
 from cricket.kubelet.status import Shown, pod_status
 from cricket.kubelet.worker_do import do
 from cricket.kubelet.worker_image import retry_at
@@ -42,6 +43,8 @@ class PodWorker:
         memory = worker_memory.load(parts.node, self.uid)
         self.started_at = parts.observer.started(self.uid) or memory.started_at or time.time_ns()
         self.backoff, self.applied = dict(memory.backoff), dict(memory.applied)
+        self.settled = memory.settled or parts.observer.manifest(self.uid)
+        self.resizing, self._resize_error = False, ""
         self.probes = Probes(parts.cri, pod, parts.events, self.wake)
         self.status: dict[str, Any] = {"phase": "Pending"}
         self._waiting: dict[str, tuple[str, str]] = {}
@@ -97,7 +100,12 @@ class PodWorker:
             applied=self._applied(),
             started_at=self.started_at,
             ending=self.ending,
+            settled=self.settled,
         )
+
+    def resizes(self) -> bool:
+        """Whether its resources are being changed in place."""
+        return self.settled is not None and sizes(self.settled) != sizes(self.pod)
 
     def _applied(self) -> dict[str, ResourceRequirements]:
         found = {}
@@ -154,7 +162,7 @@ class PodWorker:
         for record in self.records.containers:
             if record.state is State.EXITED and record.id not in self._words and record.name in specs:
                 self._words[record.id] = last_words(specs[record.name], record)
-        shown = Shown(self._waiting, self._words, self.parts.node.host_ips)
+        shown = Shown(self._waiting, self._words, self.parts.node.host_ips, self._resize_error)
         self.status = pod_status(self.situation(), shown, time.time_ns(), self.status)
 
     async def _act(self, actions: list[Action]) -> bool:
@@ -192,6 +200,8 @@ class PodWorker:
         if isinstance(action, StartContainer):
             reason = error.reason if error.reason != "FailedMount" else "ContainerCreating"
             self._waiting[action.name] = reason, str(error)
+        elif isinstance(action, ResizeContainer | ResizePod):
+            self._resize_error = str(error)
         self.show()
 
     async def _trouble(self, error: CricketError) -> None:
@@ -219,14 +229,21 @@ class PodWorker:
         self.applied[container_id] = resources
         self._save()
 
+    def settled_as(self, pod: Pod) -> None:
+        """The whole pod has these resources."""
+        self.settled, self.resizing, self._resize_error = pod, False, ""
+        self._save()
+
     def _save(self) -> None:
-        memory = worker_memory.Memory(self.started_at, self.backoff, self.applied)
+        memory = worker_memory.Memory(self.started_at, self.backoff, self.applied, self.settled)
         worker_memory.save(self.parts.node, self.uid, memory)
 
 
 def _key(action: Action) -> str:
     """What is held back after a failure: one attempt at a container (the next one has its back-off, as what failed to
-    start is a dead container), everything by the sandbox."""
+    start is a dead container), a resize, everything by the sandbox."""
     if isinstance(action, StartContainer):
         return f"{action.name}/{action.attempt}"
+    if isinstance(action, ResizeContainer | ResizePod):
+        return f"resize/{action.name if isinstance(action, ResizeContainer) else ''}"
     return _SANDBOX if isinstance(action, RunSandbox) else "-"

@@ -9,7 +9,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from cricket.client.errors import RemoteError
+from cricket.errors import Internal, map_errors
 from cricket.kubelet import worker_memory
 from cricket.kubelet.actions_list import (
     Action,
@@ -19,14 +19,15 @@ from cricket.kubelet.actions_list import (
     RemovePod,
     RemoveSandbox,
     ResizeContainer,
+    ResizePod,
     RunSandbox,
     StartContainer,
     StopSandbox,
 )
 from cricket.kubelet.actions_outcome import DEADLINE, DEADLINE_WORDS, outcome
-from cricket.kubelet.cri_config import container_resources
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.volumes.materialize import cleanup
+from cricket.kubelet.worker_resize import resize_container, resize_pod, widen
 from cricket.kubelet.worker_start import run_sandbox, start_container
 from cricket.kubelet.worker_stop import kill_container, kill_pod, remove_container, remove_sandbox, stop_sandbox
 
@@ -38,12 +39,16 @@ async def do(worker: PodWorker, action: Action) -> bool:
     """Do it; True when the pod is gone. Starts may be cancelled when the pod is to end, the rest goes on to its end.
     Raises StartFailure and RemoteError."""
     if isinstance(action, RunSandbox):
-        await run_sandbox(worker.parts, worker.pod, action, worker.started_at)
+        pod = worker.pod
+        await run_sandbox(worker.parts, pod, action, worker.started_at)
+        worker.settled_as(pod)
     elif isinstance(action, StartContainer):
         worker.attempted(action)
         boxes = worker.records.sandboxes
         ips = worker.parts.node.host_ips if worker.pod.spec.host_network else boxes[0].ips if boxes else ()
         container = _spec(worker, action.name)
+        if worker.resizes():
+            await widen(worker)
         await start_container(worker.parts, worker.pod, container, action, worker.started_at, ips)
     else:
         return await asyncio.shield(_finish(worker, action))
@@ -63,8 +68,12 @@ async def _finish(worker: PodWorker, action: Action) -> bool:
         if outcome(pod, worker.records, worker.started_at, time.time_ns()) == DEADLINE:
             parts.events.add(pod, DEADLINE, DEADLINE_WORDS)
         await kill_pod(parts, pod, worker.records, worker.ip, worker.grace)
+        if action.why == "finished":
+            await _remove_cgroup(worker)
     elif isinstance(action, ResizeContainer):
-        await _resize(worker, action)
+        await resize_container(worker, action, _spec(worker, action.name))
+    elif isinstance(action, ResizePod):
+        await resize_pod(worker)
     elif isinstance(action, RemoveContainer):
         await remove_container(parts, action.id)
     elif isinstance(action, StopSandbox):
@@ -81,17 +90,10 @@ def _spec(worker: PodWorker, name: str) -> Container:
     return next(container for container in worker.pod.containers() if container.name == name)
 
 
-async def _resize(worker: PodWorker, action: ResizeContainer) -> None:
-    parts, pod, container = worker.parts, worker.pod, _spec(worker, action.name)
-    parts.events.add(pod, "ResizeStarted", f"Container {action.name} is resized in place", container=action.name)
-    try:
-        linux = container_resources(pod, container, parts.node)
-        await parts.cri.call("UpdateContainerResources", container_id=action.id, linux=linux)
-    except RemoteError as error:
-        parts.events.add(pod, "ResizeError", error.what, container=action.name, warning=True)
-        raise
-    worker.resized(action.id, container.resources)
-    parts.events.add(pod, "ResizeCompleted", "Pod resize completed", container=action.name)
+async def _remove_cgroup(worker: PodWorker) -> None:
+    if worker.parts.cgroups is not None:
+        with map_errors(OSError, Internal, "the pod's cgroup cannot be removed", where=worker.pod.key):
+            await worker.parts.cgroups.remove(worker.pod)
 
 
 async def _remove(worker: PodWorker) -> None:
@@ -101,6 +103,7 @@ async def _remove(worker: PodWorker) -> None:
         await remove_container(parts, record.id)
     for box in records.sandboxes:
         await remove_sandbox(parts, box.id)
+    await _remove_cgroup(worker)
     await cleanup(worker.uid, parts.node.root)
     meta = pod.metadata
     logs = os.path.join(parts.node.log_root, f"{meta.namespace}_{meta.name}_{meta.uid}")

@@ -33,6 +33,12 @@ class InvalidImageName(StartFailure):
     reason = "InvalidImageName"
 
 
+class ResizeError(StartFailure):
+    """Resources could not be changed in place; it is tried again."""
+
+    reason = "ResizeError"
+
+
 class CreateContainerError(StartFailure):
     """CreateContainer failed."""
 

@@ -9,15 +9,18 @@ import msgspec
 
 from cricket.kubelet.backoff import Entry
 from cricket.kubelet.model.container import ResourceRequirements
+from cricket.kubelet.model.pod import Pod
 from cricket.kubelet.node import Node
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """When the pod began (Unix ns), the back-offs by container, the resources that were changed in place by id."""
+    """When the pod began (Unix ns), the back-offs by container, the resources that were changed in place by id,
+    and the pod as it was when all of them were in place."""
 
     started_at: int = 0
     backoff: dict[str, Entry] = {}
     applied: dict[str, ResourceRequirements] = {}
+    settled: Pod | None = None
 
 
 def load(node: Node, uid: str) -> Memory:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from cricket.kubelet import backoff
+from cricket.kubelet.cgroups.pods import PodCgroups
 from cricket.kubelet.events import Events
 from cricket.kubelet.loop_cri import Cri
 from cricket.kubelet.loop_observe import Observer
@@ -15,13 +16,16 @@ from cricket.kubelet.node import Node
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How the agent works. Seconds, bytes, per cent of the image disk."""
+    """How the agent works. Seconds, bytes, per cent of the image disk. `pod_cgroups`: whether pods have cgroups of
+    their own with limits, where that can be; `pod_pids`: processes in each, 0 for no limit."""
 
     name: str = "cricket"
     relist: float = 1.0
     limits: backoff.Limits = backoff.Limits()
     retry: float = 10.0
     minimum_grace: int = 2
+    pod_cgroups: bool = True
+    pod_pids: int = 0
     image_gc_high: int = 85
     image_gc_low: int = 80
     image_min_age: float = 120.0
@@ -44,9 +48,11 @@ class Parts:
         node: Node,
         settings: Settings,
         objects: Callable[[], Objects],
+        cgroups: PodCgroups | None = None,
     ) -> None:
         self.cri, self.observer, self.events = cri, observer, events
         self.node, self.settings, self.objects = node, settings, objects
+        self.cgroups = cgroups
         self.pulls: dict[str, backoff.Entry] = {}
         self.pull_failed: dict[str, tuple[int, str]] = {}
         self.pulling: Callable[[str, bool], None] = lambda image, begins: None

@@ -14,6 +14,7 @@ from cricket.kubelet.hooks import run_hook
 from cricket.kubelet.loop_observe import AGENT, MANIFEST, NAME, NAMESPACE, POD_NAME, RESOURCES, STARTED, UID
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.model.pod import Pod
+from cricket.kubelet.sizes import effective
 from cricket.kubelet.volumes.materialize import HostVolume, materialize
 from cricket.kubelet.worker_failure import (
     CreateContainerError,
@@ -28,6 +29,7 @@ from cricket.kubelet.worker_stop import kill_container
 
 async def run_sandbox(parts: Parts, pod: Pod, action: RunSandbox, started_at: int) -> str:
     """Make the sandbox; its id. Raises StartFailure."""
+    await _cgroup_of(parts, pod)
     await volumes_of(parts, pod)
     try:
         config = await box_config(parts, pod, action.attempt, started_at)
@@ -40,6 +42,16 @@ async def run_sandbox(parts: Parts, pod: Pod, action: RunSandbox, started_at: in
         _failed_sandbox(parts, pod, error.what)
         raise RunPodSandboxError(error.what) from None
     return str(answer.pod_sandbox_id)
+
+
+async def _cgroup_of(parts: Parts, pod: Pod) -> None:
+    if parts.cgroups is None:
+        return
+    try:
+        await parts.cgroups.ensure(pod)
+    except StartFailure as error:
+        parts.events.add(pod, error.reason, error.what, warning=True)
+        raise
 
 
 def _failed_sandbox(parts: Parts, pod: Pod, text: str) -> None:
@@ -98,7 +110,7 @@ async def _create(
     config = await container_config(launch, container, image, ref, action.attempt)
     _label(parts, launch.pod, config.labels)
     config.labels[NAME] = container.name
-    config.annotations[RESOURCES] = msgspec.json.encode(container.resources).decode()
+    config.annotations[RESOURCES] = msgspec.json.encode(effective(launch.pod, container)).decode()
     try:
         answer = await parts.cri.call(
             "CreateContainer", pod_sandbox_id=action.sandbox_id, config=config, sandbox_config=box

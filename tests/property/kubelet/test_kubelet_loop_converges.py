@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "kubelet"))
 
@@ -15,13 +16,15 @@ from kubelet_model import World, pod  # noqa: E402  (a neighbour of the unit tes
 from cricket.kubelet.actions import Health  # noqa: E402
 from cricket.kubelet.actions_outcome import outcome  # noqa: E402
 from cricket.kubelet.loop_records import State  # noqa: E402
-from cricket.kubelet.model.container import Container  # noqa: E402
+from cricket.kubelet.model.base import Quantity  # noqa: E402
+from cricket.kubelet.model.container import Container, ResourceRequirements  # noqa: E402
 
 _INITS = st.lists(st.sampled_from(["regular", "sidecar"]), max_size=3)
 _EVENTS = st.one_of(
     st.tuples(st.just("exit"), st.integers(0, 5), st.sampled_from([0, 1, 137])),
     st.tuples(st.just("probe"), st.integers(0, 5), st.sampled_from(["liveness", "startup"])),
     st.tuples(st.just("box"), st.just(0), st.just(0)),
+    st.tuples(st.just("resize"), st.integers(1, 3), st.just(0)),
     st.tuples(st.just("time"), st.integers(1, 900), st.just(0)),
     # The agent dies after so many actions of a plan; the next one knows what was saved.
     st.tuples(st.just("killed"), st.integers(0, 3), st.just(0)),
@@ -35,6 +38,9 @@ def _happen(world: World, kind: str, number: int, what: int | str) -> None:
         world.exit(running[number % len(running)].id, what)
     elif kind == "probe" and running:
         world.health[running[number % len(running)].id] = Health(True, True, str(what))
+    elif kind == "resize":
+        limits = ResourceRequirements({"memory": Quantity(f"{number}Mi")})
+        world.pod = structs.replace(world.pod, spec=structs.replace(world.pod.spec, resources=limits))
     elif kind == "box":
         for key in list(world.boxes):
             world.stop_box(key)
@@ -72,6 +78,7 @@ def test_converges_and_leaves_nothing(
         ran = [record for record in world.containers.values() if record.state is State.EXITED]
         dead = {r.name for r in ran if policy == "Never" or (policy == "OnFailure" and r.exit_code == 0)}
         assert set(world.running()) >= sidecars | (names - dead)
+        assert world.settled == world.pod
     assert len([box for box in world.boxes.values() if box.ready]) == (0 if ended else 1)
     world.ending = True
     world.settle()

@@ -17,6 +17,7 @@ from cricket.kubelet.actions_list import (
     RemovePod,
     RemoveSandbox,
     ResizeContainer,
+    ResizePod,
     RunSandbox,
     StartContainer,
     StopSandbox,
@@ -25,6 +26,7 @@ from cricket.kubelet.loop_records import SECOND, ContainerRecord, Records, Sandb
 from cricket.kubelet.model.base import ObjectMeta
 from cricket.kubelet.model.container import Container, ResourceRequirements
 from cricket.kubelet.model.pod import Pod, PodSpec
+from cricket.kubelet.sizes import effective
 
 
 def pod(*containers: Container, init: tuple[Container, ...] = (), policy: str = "Always", **spec: object) -> Pod:
@@ -45,6 +47,7 @@ class World:
         self.applied: dict[str, ResourceRequirements] = {}
         self.done: list[Action] = []
         self.started_at = self.now
+        self.settled: Pod | None = None
         self._ids = itertools.count()
 
     def records(self) -> Records:
@@ -61,6 +64,7 @@ class World:
             applied=self.applied,
             started_at=self.started_at,
             ending=self.ending,
+            settled=self.settled,
         )
 
     def step(self, most: int = 1000) -> Plan:
@@ -85,6 +89,7 @@ class World:
             assert not any(box.ready for box in self.boxes.values()), "two sandboxes at a time"
             key = f"box{next(self._ids)}"
             self.boxes[key] = SandboxRecord(key, True, action.attempt, self.now, ("10.0.0.9",))
+            self.settled = self.pod
         elif isinstance(action, StartContainer):
             self.start(action)
         elif isinstance(action, KillContainer):
@@ -102,7 +107,9 @@ class World:
             self.remove_box(action.id)
         elif isinstance(action, ResizeContainer):
             spec = next(c for c in self.pod.containers() if c.name == action.name)
-            self.applied[action.id] = spec.resources
+            self.applied[action.id] = effective(self.pod, spec)
+        elif isinstance(action, ResizePod):
+            self.settled = self.pod
         elif isinstance(action, RemovePod):
             for key in list(self.boxes):
                 self.remove_box(key)
@@ -117,7 +124,7 @@ class World:
         self.containers[key] = ContainerRecord(
             key, action.name, action.sandbox_id, action.attempt, state, created_at=self.now, started_at=self.now
         )
-        self.applied[key] = next(c for c in self.pod.containers() if c.name == action.name).resources
+        self.applied[key] = effective(self.pod, next(c for c in self.pod.containers() if c.name == action.name))
 
     def exit(self, key: str, code: int) -> None:
         record = self.containers[key]

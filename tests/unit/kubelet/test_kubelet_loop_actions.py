@@ -7,7 +7,15 @@ from kubelet_model import World, pod
 from msgspec.structs import replace
 
 from cricket.kubelet.actions import Health
-from cricket.kubelet.actions_list import KillContainer, KillPod, RemovePod, ResizeContainer, RunSandbox, StartContainer
+from cricket.kubelet.actions_list import (
+    KillContainer,
+    KillPod,
+    RemovePod,
+    ResizeContainer,
+    ResizePod,
+    RunSandbox,
+    StartContainer,
+)
 from cricket.kubelet.actions_outcome import outcome
 from cricket.kubelet.loop_records import SECOND, State
 from cricket.kubelet.model.base import Quantity
@@ -219,7 +227,26 @@ def test_resize_in_place() -> None:
     world.pod = pod(replace(A, resources=_resources("200m")))
     plan = world.step()
     assert plan.actions == (ResizeContainer(world.running()["a"].id, "a"),)
+    assert world.step().actions == (ResizePod(),), "the pod after its containers"
     assert not world.settle().actions
+
+
+def test_resize_of_the_pod_reaches_containers_without_limits() -> None:
+    own = replace(A, resources=_resources("100m"))
+    world = World(pod(own, B, resources=_resources("500m")))
+    world.settle()
+    world.pod = pod(own, B, resources=_resources("800m"))
+    assert world.step().actions == (ResizeContainer(world.running()["b"].id, "b"),)
+    assert world.step().actions == (ResizePod(),)
+    assert not world.settle().actions
+
+
+def test_resize_of_the_pod_alone() -> None:
+    own = replace(A, resources=_resources("100m"))
+    world = World(pod(own, resources=_resources("500m")))
+    world.settle()
+    world.pod = pod(own, resources=_resources("800m"))
+    assert world.step().actions == (ResizePod(),)
 
 
 def test_resize_that_wants_a_restart() -> None:

@@ -7,7 +7,8 @@ from kubelet_model import World, pod
 
 from cricket.cli.podcolumns import columns
 from cricket.kubelet.actions import Health
-from cricket.kubelet.model.container import Container
+from cricket.kubelet.model.base import Quantity
+from cricket.kubelet.model.container import Container, ResourceRequirements
 from cricket.kubelet.status import Json, Shown, pod_status
 
 A, INIT, SIDE = Container("a"), Container("i"), Container("side", restart_policy="Always")
@@ -83,6 +84,27 @@ def test_unready() -> None:
     world.health[world.running()["a"].id] = Health(started=True, ready=False)
     ready = next(c for c in status(world)["conditions"] if c["type"] == "Ready")
     assert ready["reason"] == "ContainersNotReady" and ready["message"] == "containers with unready status: [a]"
+
+
+def test_resources_and_their_change() -> None:
+    small, large = (
+        Container("a", resources=ResourceRequirements({"memory": Quantity(size)}, {"memory": Quantity(size)}))
+        for size in ("16Mi", "32Mi")
+    )
+    world = World(pod(small, overhead={"memory": Quantity("1Mi")}))
+    world.settle()
+    told = status(world)
+    assert told["resources"] == {"limits": {"memory": "17Mi"}, "requests": {"memory": "17Mi"}}
+    assert told["allocatedResources"] == {"memory": "17Mi"}
+    assert told["containerStatuses"][0]["allocatedResources"] == {"memory": "16Mi"}
+    assert "PodResizeInProgress" not in reasons(world)
+    world.pod = pod(large, overhead={"memory": Quantity("1Mi")})
+    told = pod_status(world.situation(), Shown(resize_error="no"), world.now)
+    assert told["containerStatuses"][0]["resources"]["limits"] == {"memory": "16Mi"}, "what it has, not what it gets"
+    changes = next(c for c in told["conditions"] if c["type"] == "PodResizeInProgress")
+    assert (changes["status"], changes["reason"], changes["message"]) == ("True", "Error", "no")
+    world.settle()
+    assert status(world)["allocatedResources"] == {"memory": "33Mi"} and "PodResizeInProgress" not in reasons(world)
 
 
 def test_transition_times_stay() -> None:

@@ -39,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", default=ROOT, metavar="DIR", help=f"volumes and state (default: {ROOT})")
     parser.add_argument("--log-root", default="/var/log/pods", metavar="DIR", help="logs (default: /var/log/pods)")
     parser.add_argument("--cgroup-root", default="/cricketpods", metavar="PATH", help="cgroup of all pods")
+    parser.add_argument(
+        "--no-pod-cgroups", action="store_true", help="leave cgroups to the runtime: no limits of whole pods"
+    )
+    parser.add_argument(
+        "--pod-pids-limit", type=int, default=0, metavar="N", help="processes in a pod (default: no limit)"
+    )
     parser.add_argument("--api-socket", default="", metavar="PATH", help="where the API is served")
     parser.add_argument("--port", type=int, metavar="PORT", help="serve the API on this port of 127.0.0.1, too")
     parser.add_argument("--image-age", type=options.seconds, default=0.0, metavar="SPAN", help="remove unused images")
@@ -58,7 +64,12 @@ def run(args: argparse.Namespace) -> int:
     logging.getLogger("cricket").setLevel(level)
     node = {"root": os.path.abspath(args.root), "log_root": os.path.abspath(args.log_root)}
     node |= {"cgroup_root": args.cgroup_root} | ({"name": args.node_name} if args.node_name else {})
-    settings = Settings(name=args.name, image_unused_age=args.image_age)
+    settings = Settings(
+        name=args.name,
+        image_unused_age=args.image_age,
+        pod_cgroups=not args.no_pod_cgroups,
+        pod_pids=max(0, args.pod_pids_limit),
+    )
     made = Options(
         endpoint=options.endpoint(args),
         manifests=tuple(args.manifests or [FOLDER]),
