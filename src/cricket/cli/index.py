@@ -27,6 +27,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "cp": "Copy files into containers and out of them",
         "port-forward": "Forward local ports to a pod",
         "inspect": "Show everything about a container, pod or image",
+        "top": "Watch what pods and containers use, live",
         "stats": "Show what containers use",
         "statsp": "Show what pods use",
         "events": "Show what happened and what happens",

@@ -1,6 +1,7 @@
-"""Show what running containers use: CPU (percent of one core), memory, writable layer.
+"""Show what running containers use: CPU (percent of one core), memory and its limit, writable layer.
 
-CPU is measured over --interval; with --interval 0 it is what the runtime measured last.
+CPU is measured over --interval; with --interval 0 it is what the runtime measured last. `cricket top` shows more of it,
+live.
 """
 
 from __future__ import annotations
@@ -8,12 +9,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cricket._proto.cri import api_pb2
 from cricket.cli import find, options
 from cricket.cli.connect import connect
-from cricket.cli.output import print_json, print_table
-from cricket.cli.sampling import Sample, cpu_percent, samples
-from cricket.cli.words import memory, short, size
+from cricket.cli.forms import print_document
 from cricket.client.connection import Client
 
 EXAMPLES = """\
@@ -41,28 +39,26 @@ def run(args: argparse.Namespace) -> int:
             filters["id"] = find.container(client, args.container, running=True).id
         if args.pod:
             filters["pod_sandbox_id"] = find.sandbox(client, args.pod).id
-        if args.output == "json":
-            print_json(api_pb2.ListContainerStatsResponse(stats=_measure(client, filters).values()))
+        if args.output != "table":
+            print_document(args.output, client.call("ListContainerStats", filter=filters), items="stats")
             return 0
-        for before, now in samples(lambda: _measure(client, filters), args.interval, args.watch):
-            _print(before, now)
+        _show(args, client, filters)
     return 0
 
 
-def _measure(client: Client, filters: dict[str, Any]) -> Sample:
-    return {item.attributes.id: item for item in client.call("ListContainerStats", filter=filters).stats}
+def _show(args: argparse.Namespace, client: Client, filters: dict[str, Any]) -> None:
+    from cricket.cli.sampling import Table, bytes_cell, show, usage_cells
+    from cricket.cli.top.model import Frame
+    from cricket.cli.words import short
 
+    def table(frame: Frame) -> Table:
+        wanted = {item.id for item in client.call("ListContainers", filter=filters).containers}
+        found = [(c, p) for p in frame.pods for c in p.containers if c.id in wanted and c.state == "Running"]
+        rows = [
+            (short(c.id), c.name, p.name, *usage_cells(c.usage), bytes_cell(c.usage.disk), str(c.usage.inodes or 0))
+            for c, p in sorted(found, key=lambda pair: (pair[0].name, pair[1].key))
+        ]
+        header = ("CONTAINER", "NAME", "POD", "CPU%", "MEMORY", "LIMIT", "USED", "DISK", "INODES")
+        return Table(header, rows, "CPU% MEMORY LIMIT USED DISK INODES")
 
-def _print(before: Sample, now: Sample) -> None:
-    rows = [
-        (
-            short(key),
-            item.attributes.metadata.name,
-            cpu_percent(before[key].cpu if key in before else None, item.cpu),
-            memory(item.memory.working_set_bytes.value),
-            size(item.writable_layer.used_bytes.value),
-            str(item.writable_layer.inodes_used.value),
-        )
-        for key, item in sorted(now.items(), key=lambda entry: entry[1].attributes.metadata.name)
-    ]
-    print_table(("CONTAINER", "NAME", "CPU%", "MEMORY", "DISK", "INODES"), rows, right="CPU% MEMORY DISK INODES")
+    show(args, client, table)

@@ -1,6 +1,7 @@
-"""Show what pods use: CPU (percent of one core), memory, processes, network.
+"""Show what pods use: CPU (percent of one core), memory and its limit, network, processes.
 
-CPU is measured over --interval; with --interval 0 it is what the runtime measured last.
+CPU and network are measured over --interval; with --interval 0 it is what the runtime measured last. A runtime without
+statistics of pods gets the sums over its containers. `cricket top` shows the same live.
 """
 
 from __future__ import annotations
@@ -8,12 +9,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cricket._proto.cri import api_pb2
 from cricket.cli import find, options
 from cricket.cli.connect import connect
-from cricket.cli.output import print_json, print_table
-from cricket.cli.sampling import Sample, cpu_percent, samples
-from cricket.cli.words import memory, short, size
+from cricket.cli.forms import print_document
 from cricket.client.connection import Client
 
 EXAMPLES = """\
@@ -38,31 +36,29 @@ def run(args: argparse.Namespace) -> int:
         filters: dict[str, Any] = {"label_selector": dict(args.label)}
         if args.pod:
             filters["id"] = find.sandbox(client, args.pod).id
-        if args.output == "json":
-            print_json(api_pb2.ListPodSandboxStatsResponse(stats=_measure(client, filters).values()))
+        if args.output != "table":
+            print_document(args.output, client.call("ListPodSandboxStats", filter=filters), items="stats")
             return 0
-        for before, now in samples(lambda: _measure(client, filters), args.interval, args.watch):
-            _print(before, now)
+        _show(args, client, filters)
     return 0
 
 
-def _measure(client: Client, filters: dict[str, Any]) -> Sample:
-    return {item.attributes.id: item for item in client.call("ListPodSandboxStats", filter=filters).stats}
+def _show(args: argparse.Namespace, client: Client, filters: dict[str, Any]) -> None:
+    from cricket.cli.sampling import Table, bytes_cell, show, usage_cells
+    from cricket.cli.top.model import Frame, Pod
+    from cricket.cli.words import short
 
+    def row(pod: Pod) -> tuple[str, ...]:
+        usage = pod.usage
+        network = (usage.received, usage.sent, usage.received_total, usage.sent_total)
+        processes = "-" if usage.processes is None else str(usage.processes)
+        return short(pod.id), pod.namespace, pod.name, *usage_cells(usage), *map(bytes_cell, network), processes
 
-def _print(before: Sample, now: Sample) -> None:
-    rows = [
-        (
-            short(key),
-            item.attributes.metadata.namespace,
-            item.attributes.metadata.name,
-            cpu_percent(before[key].linux.cpu if key in before else None, item.linux.cpu),
-            memory(item.linux.memory.working_set_bytes.value),
-            str(item.linux.process.process_count.value),
-            size(item.linux.network.default_interface.rx_bytes.value),
-            size(item.linux.network.default_interface.tx_bytes.value),
-        )
-        for key, item in sorted(now.items(), key=lambda entry: entry[1].attributes.metadata.name)
-    ]
-    header = ("POD", "NAMESPACE", "NAME", "CPU%", "MEMORY", "PROCESSES", "RECEIVED", "SENT")
-    print_table(header, rows, right="CPU% MEMORY PROCESSES RECEIVED SENT")
+    def table(frame: Frame) -> Table:
+        wanted = {item.id for item in client.call("ListPodSandbox", filter=filters).items}
+        pods = [pod for pod in frame.pods if pod.id in wanted and pod.state == "Ready"]
+        figures = ("CPU%", "MEMORY", "LIMIT", "USED", "RX/s", "TX/s", "RECEIVED", "SENT", "PIDS")
+        rows = [row(pod) for pod in sorted(pods, key=lambda pod: (pod.name, pod.namespace))]
+        return Table(("POD", "NAMESPACE", "NAME", *figures), rows, " ".join(figures))
+
+    show(args, client, table)

@@ -1,0 +1,1 @@
+"""`cricket top`: what a node's pods use, measured again and again and drawn over the whole terminal."""
