@@ -21,7 +21,10 @@ Tell = Callable[[str], None]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to measure. `handlers` are those of Cricket; `against` names runtimes as `target.parse` reads them."""
+    """What to measure. `handlers` are those of Cricket; `against` names runtimes as `target.parse` reads them.
+
+    With `warm` the first handler is measured a second time, with so many warm sandboxes.
+    """
 
     pods: int = 40
     parallel: tuple[int, ...] = (1, 4, 16)
@@ -32,6 +35,7 @@ class Plan(msgspec.Struct, frozen=True):
     restarts: int = 0
     log_containers: tuple[int, ...] = ()
     pull_mib: int = 0
+    warm: int = 0
 
 
 def run(plan: Plan, tell: Tell) -> Rounds:
@@ -45,6 +49,10 @@ def run(plan: Plan, tell: Tell) -> Rounds:
         subprocess.run(["tar", "-C", f"{base}/image", "-cf", f"{base}/image.tar", "."], check=True)
         with contextlib.ExitStack() as stack:
             targets = [stack.enter_context(cricket(f"{base}/c{i}", h, i)) for i, h in enumerate(plan.handlers)]
+            if plan.warm:
+                number = len(plan.handlers)
+                daemon = cricket(f"{base}/c{number}", plan.handlers[0], number, warm=plan.warm)
+                targets.append(stack.enter_context(daemon))
             targets += _others(stack, base, plan.against)
             if plan.pull_mib:
                 tell("making the image to pull")

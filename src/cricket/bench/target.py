@@ -89,15 +89,16 @@ def _cni(base: str, bridge: str, subnet: str) -> str:
 
 
 @contextlib.contextmanager
-def cricket(base: str, handler: str, number: int = 0) -> Iterator[Target]:
-    """A Cricket of our own below `base`, with the image loaded."""
+def cricket(base: str, handler: str, number: int = 0, *, warm: int = 0) -> Iterator[Target]:
+    """A Cricket of our own below `base`, with the image loaded and so many warm sandboxes; `number` tells it apart."""
     os.makedirs(base)
     bridge = f"crkbench{number}"
     conf_dir = _cni(base, bridge, f"10.{211 + number}.0.0/16")
     with open(f"{base}/config.toml", "w") as f:
         f.write(
             f'root = "{base}/root"\nstate = "{base}/run"\nsocket = "{base}/cricket.sock"\n'
-            f'default_handler = "{handler}"\n[network]\nconf_dirs = ["{conf_dir}"]\n[nri]\nenable = false\n'
+            f'default_handler = "{handler}"\n[network]\nconf_dirs = ["{conf_dir}"]\nwarm_sandboxes = {warm}\n'
+            "[nri]\nenable = false\n"
             '[log]\nlevel = "warning"\n'
         )
     endpoint = f"unix://{base}/cricket.sock"
@@ -106,7 +107,8 @@ def cricket(base: str, handler: str, number: int = 0) -> Iterator[Target]:
     try:
         daemon.start()
         _run([command, "-r", endpoint, "load", f"{base}/../image"])
-        yield Target(f"cricket ({handler})", endpoint, f"{base}/(config.toml|run)", daemon.restart)
+        name = f"cricket ({handler}, {warm} warm)" if warm else f"cricket ({handler})"
+        yield Target(name, endpoint, f"{base}/(config.toml|run)", daemon.restart)
     finally:
         daemon.stop()
         _run(["ip", "link", "delete", bridge], check=False)

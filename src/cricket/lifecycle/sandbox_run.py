@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from cricket.errors import AlreadyExists, Unavailable
 from cricket.kernel.effects import effect
@@ -142,12 +143,13 @@ async def _attach_network(e: Parts, box: Sandbox) -> Sandbox:
     if not condition.status:
         raise Unavailable("the pod network is not ready", where=condition.reason, todo=condition.message)
     netns = e.layout.pin(box.id, "net")
+    began = time.monotonic()
     with stage("network setup", box.id):
         try:
             result = await e.network.setup(box.id, netns, box.config)
         except PluginFailed:
             # The last free address may be in the pool.
-            if not await e.warm.give_up():
+            if not await e.warm.give_up(began):
                 raise
             result = await e.network.setup(box.id, netns, box.config)
     # The addresses are in the record only with READY: until then removal goes by the id alone.

@@ -60,6 +60,7 @@ class WarmPool:
         self._open = self._again = False
         self._task: asyncio.Task[None] | None = None
         self._hold, self._held_until = _HOLD, 0.0
+        self._given_up = float("-inf")
         self._turn = asyncio.Lock()  # one is made or taken apart at a time
         self._unsafe = self._trouble = ""
 
@@ -98,7 +99,7 @@ class WarmPool:
         terms, digest = await self._terms()
         ready = terms is not None and self._network.condition().status
         if terms is None or not ready or not warm_fit.fits(config, self._network, terms):
-            _claims.inc("unfit")
+            self._count("unfit", config)
             return None
         while self._ready:
             warm = self._ready.pop(next(iter(self._ready)))
@@ -108,31 +109,36 @@ class WarmPool:
                 self._leaving[warm.id] = None
                 raise
             if not wrong:
-                _claims.inc("hit")
+                self._count("hit", config)
                 return warm
             log.debug("warm sandbox %s is not used: %s", warm.id, wrong)
             self._leaving[warm.id] = None
-        _claims.inc("empty")
+        self._count("empty", config)
         return None
+
+    def _count(self, outcome: str, config: SandboxConfig) -> None:
+        _claims.inc(outcome)
+        log.debug("pod %s and the warm sandboxes: %s", config.metadata.name, outcome)
 
     def give_back(self, warm: Warm) -> None:
         """Take back one that no record has claimed after all. Idempotent; one that was claimed is none of ours."""
         if warm.id not in self._store.sandboxes and warm_make.read(self._layout, warm.id) is not None:
             self._ready[warm.id] = warm
 
-    async def give_up(self) -> bool:
+    async def give_up(self, since: float) -> bool:
         """Take the pool apart now and leave it empty for a while: a pod failed, which may want what the pool holds.
 
-        Whether there was anything. Addresses may be scarce, and pods go before the pool.
+        Whether anything was given up after `since` (time.monotonic), when the pod's attempt began; for another pod
+        counts, too. Addresses may be scarce, and pods go before the pool.
         """
-        if not self._size:
-            return False
         async with self._turn:
-            given = list(self.ids())
+            given = list(self.ids()) if self._size else []
             for sandbox_id in given:
                 await self._remove(sandbox_id)
-        self._hold_off("a pod could not be attached beside the pool")
-        return bool(given)
+            if given:
+                self._given_up = time.monotonic()
+                self._hold_off("a pod could not be attached beside the pool")
+        return self._given_up > since
 
     # the daemon
 

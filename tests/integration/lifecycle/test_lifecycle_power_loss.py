@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from harness.node import Node
+from harness.node import Node, until
+
+from cricket.kernel import mounts
 
 pytestmark = pytest.mark.root
 
@@ -39,3 +41,20 @@ def test_a_lost_store_leaves_nothing_behind(tmp_path: Path) -> None:
         shutil.rmtree(node.root / "probe", ignore_errors=True)
         node.daemon.start()
         node.assert_clean()
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_warm_sandboxes_of_another_boot_give_their_addresses_back(tmp_path: Path, emptied: bool) -> None:
+    """After a reboot their namespaces are gone, and, where /run is kept in memory, their directories."""
+    with Node.made(tmp_path, network={"warm_sandboxes": 2}) as node:
+        until(lambda: len(node.leaks.warm()) == 2, "the pool is not filled")
+        node.daemon.kill()
+        for point in reversed(node.leaks.mounts()):
+            mounts.unmount(point)
+        if emptied:
+            shutil.rmtree(node.state / "sandboxes")
+        node.daemon.write_config(network={"warm_sandboxes": 0})
+        node.daemon.start()
+        until(lambda: not node.network.reserved(), "addresses are held")
+        node.assert_clean()
+        assert not node.leaks.warm()

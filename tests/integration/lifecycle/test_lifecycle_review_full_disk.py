@@ -101,3 +101,21 @@ def _pid(node: Node, container: str) -> int:
     import json
 
     return int(json.loads(node.cri.call("ContainerStatus", container_id=container, verbose=True).info["info"])["pid"])
+
+
+def test_a_warm_sandbox_that_cannot_be_recorded_waits_on(small: Node) -> None:
+    node = small
+    node.daemon.write_config(network={"warm_sandboxes": 1})
+    node.restart()
+    until(lambda: len(node.leaks.warm()) == 1, "the pool is not filled")
+    waiting = node.leaks.warm()[0].id
+    _fill(node)
+    big = node.pod(annotations={"big": "x" * 400_000})  # more than the database has room for
+    with pytest.raises(CriError) as error:
+        node.run_pod(big)
+    assert error.value.code == "RESOURCE_EXHAUSTED"
+    assert [one.id for one in node.leaks.warm()] == [waiting]
+    (node.root / "filler").unlink()
+    assert node.run_pod(big) == waiting
+    node.remove_pods()
+    node.assert_clean()

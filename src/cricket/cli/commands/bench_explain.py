@@ -11,12 +11,14 @@ import argparse
 EXAMPLES = """\
   cricket bench explain
   cricket bench explain --handler runc --svg pod.svg
+  cricket bench explain --warm 4
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("--handler", default="crun", help="the OCI runtime (default: crun)")
+    parser.add_argument("--warm", type=int, default=0, metavar="N", help="keep N warm sandboxes (default: 0)")
     parser.add_argument("--svg", metavar="FILE", help="also write a picture")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="form")
 
@@ -27,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     from cricket.bench import explain
 
-    bars = explain.waterfall(args.handler)
+    bars = explain.waterfall(args.handler, args.warm)
     if args.svg:
         with open(args.svg, "w") as f:
             f.write(explain.svg(bars))

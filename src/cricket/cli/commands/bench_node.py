@@ -28,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", default="", metavar="NAME,...", help="containerd (Debian's), or NAME=ENDPOINT[=PROCESS-REGEX]"
     )
+    parser.add_argument(
+        "--warm", type=int, default=0, metavar="N", help="also Cricket with N warm sandboxes, beside that without"
+    )
     parser.add_argument("--logs", default="", metavar="N,...", help="also log throughput of N containers, like 1,20")
     parser.add_argument("--pull", type=int, default=0, metavar="MIB", help="also pull an image of this size, like 300")
     parser.add_argument("--restarts", type=int, default=0, metavar="N", help="also daemon start with 0 and N pods")
@@ -51,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         restarts=args.restarts,
         log_containers=_numbers(args.logs),
         pull_mib=args.pull,
+        warm=args.warm,
     )
     rounds = node.run(plan, lambda line: print(line, file=sys.stderr, flush=True))
     rows = report.compare(rounds)
