@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +79,8 @@ def test_the_tail_is_right_wherever_blocks_end(
     wanted = b"".join(texts[-tail:]) if tail else b""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logfile, "_BLOCK", block)
-        offset = logfile.tail_offset(io.BytesIO(data), tail)
+        offset, missing = logfile.tail_offset(io.BytesIO(data), tail)
+    assert missing == max(0, tail - len(texts))
     assert len(data) - offset == max(0, len(wanted) - (0 if whole or not wanted else 1))
 
 
@@ -149,3 +151,60 @@ def test_the_end_of_a_container_is_read_to_the_end(tmp_path: Path) -> None:
         return False
 
     assert _texts(path, follow=ended) == ["last words"]
+
+
+def _rotated(path: Path, *files: bytes) -> None:
+    """Files as the kubelet leaves them: all but the last of the old ones are compressed; the last is the log."""
+    *old, last, now = files
+    for number, data in enumerate(old):
+        path.with_name(f"{path.name}.20260102-03040{number}.gz").write_bytes(gzip.compress(data))
+    path.with_name(f"{path.name}.20260102-030409").write_bytes(last)
+    path.write_bytes(now)
+
+
+@pytest.mark.parametrize("tail", [None, *range(8)])
+def test_rotated_files_come_first(tmp_path: Path, tail: int | None) -> None:
+    path = tmp_path / "log"
+    _rotated(path, _line("1") + _line("2"), b"", _line("3a", "P") + _line("3b") + _line("4"), _line("5"))
+    path.with_name("log.20260102-030405.tmp").write_bytes(_line("half compressed"))
+    path.with_name("log.bak").write_bytes(_line("somebody's"))
+    records = logfile.read(str(path), tail=tail, rotated=True)
+    texts = [line.text.decode() for line in logfile.Joiner().lines(records)]
+    assert texts == ["1", "2", "3a3b", "4", "5"][0 if tail is None else max(0, 5 - tail) :]
+
+
+def test_a_line_that_a_rotation_has_cut_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    _rotated(path, _line("a", "P"), _line("b"))
+    records = logfile.read(str(path), rotated=True)
+    assert [line.text for line in logfile.Joiner().lines(records)] == [b"ab"]
+
+
+def test_a_broken_rotated_file_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    _rotated(path, _line("0"), _line("1"), _line("2"))
+    path.with_name("log.20260102-030400.gz").write_bytes(b"no gzip")
+    for tail in (None, 9):
+        assert [line.text for line in logfile.read(str(path), tail=tail, rotated=True)] == [b"1", b"2"]
+
+
+def test_a_tail_waits_for_its_file_and_outlives_it(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    tail = logfile.Tail(str(path))
+    assert list(tail.records()) == []
+    path.write_bytes(_line("a") + _line("b")[:-5])
+    assert [line.text for line in tail.records()] == [b"a"]
+    with path.open("ab") as file:
+        path.unlink()
+        file.write(_line("b")[-5:] + _line("c")[:-1])
+    assert [line.text for line in tail.records()] == [b"b"]
+    assert [line.text for line in tail.rest()] == [b"c"]
+    tail.close()
+    tail.close()
+
+
+def test_parts_are_joined_stream_by_stream() -> None:
+    joiner = logfile.Joiner()
+    records = [logfile.record(line[:-1]) for line in (_line("a", "P"), _line("x", "P", "stderr"), _line("b"))]
+    assert [(line.stream, line.text, line.partial) for line in joiner.lines(records)] == [("stdout", b"ab", False)]
+    assert [line.text for line in joiner.rest()] == [b"x"] and joiner.rest() == []
