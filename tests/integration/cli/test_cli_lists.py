@@ -129,7 +129,7 @@ def test_filters_of_pods_and_images(cricket: Cricket, shop: Path) -> None:
         (("images", "-f", "before=x"), "neither reference=REGEX nor dangling"),
         (("ps", "-o", "jsonpath={.items[}"), "character 9: expected a number"),
         (("status", "-o", "wide"), "'wide' is none of table, json, yaml and jsonpath=EXPR"),
-        (("ps", "--sort-by", ".a["), "character 6: expected a number"),
+        (("ps", "--sort-by", ".a["), "character 5: expected a number"),
         (("logs",), "name containers, or pods with --pod"),
         (("logs", "-f", "--until", "1m", "web"), "--until and --previous are for the past"),
         (("logs", "--since", "tomorrow", "web"), "neither a time span nor a time"),
