@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from cricket.errors import Code, CricketError
-from cricket.kubelet.agent_choice import OVER, chosen
+from cricket.kubelet.agent_alarm import Alarm
+from cricket.kubelet.agent_choice import OVER, chosen, goes_later
 from cricket.kubelet.cgroups.pods import PodCgroups, usable
 from cricket.kubelet.events import Events
 from cricket.kubelet.gc_containers import rotate_logs
 from cricket.kubelet.gc_images import ImageCollector
+from cricket.kubelet.gc_orphans import OrphanCollector
+from cricket.kubelet.job_memory import Jobs
 from cricket.kubelet.loop_cri import Cri
 from cricket.kubelet.loop_observe import Observer
 from cricket.kubelet.manifest.desired import Desired, objects_of
+from cricket.kubelet.manifest.expand import attempt
 from cricket.kubelet.model.base import ObjectMeta
 from cricket.kubelet.model.objects import Objects
 from cricket.kubelet.model.pod import Pod, PodSpec
@@ -51,6 +56,8 @@ class Agent:
         self._relist, self._telling = asyncio.Event(), False
         self._listed = False
         self._images = ImageCollector(self.parts)
+        self._jobs, self._alarm = Jobs(node, self.events), Alarm(self.reconcile)
+        self._orphans = OrphanCollector(self.parts, self._known, self.reconcile)
 
     def _cgroups(self) -> PodCgroups | None:
         if not self.settings.pod_cgroups:
@@ -68,6 +75,7 @@ class Agent:
 
     def offer(self, source: str, desired: tuple[Desired, ...]) -> None:
         """A source says what it wants now."""
+        was_synced = self.synced
         old = {problem for part in self._desired.get(source, ()) for problem in (*part.errors, *part.warnings)}
         for part in desired:
             for problem in part.errors:
@@ -78,6 +86,8 @@ class Agent:
                     log.warning("%s", problem)
         self._desired[source] = desired
         before, self._objects = self._objects, objects_of(self._wanted())
+        if self.synced and not was_synced:
+            self._swept = asyncio.create_task(self._orphans.collect())  # held, so that it is not lost
         if before != self._objects:
             for worker in self.workers.values():
                 worker.update(worker.pod)
@@ -87,8 +97,8 @@ class Agent:
         return (part for parts in self._desired.values() for part in parts)
 
     def problems(self) -> list[str]:
-        """What is wrong with the manifests now."""
-        return [str(problem) for part in self._wanted() for problem in part.errors]
+        """What is wrong with the manifests now, and which Jobs failed."""
+        return [*(str(problem) for part in self._wanted() for problem in part.errors), *self._jobs.failures()]
 
     @property
     def synced(self) -> bool:
@@ -101,26 +111,45 @@ class Agent:
         """Begin, change and end workers as wanted. Quick and without I/O; idempotent."""
         if not self._listed:
             return
-        phases = {worker.pod.key: worker.status["phase"] for worker in self.workers.values()}
-        wanted = {pod.metadata.uid: pod for pod in chosen(self._wanted(), phases)}
+        wanted = self._chosen()
         for uid in self.observer.uids() - set(self.workers):
             pod = wanted.get(uid) or self.observer.manifest(uid)
             if uid in wanted or self.synced:
                 self._begin(pod or Pod(ObjectMeta(name=uid, namespace="unknown", uid=uid), PodSpec(containers=())))
-        for uid, worker in list(self.workers.items()):
-            if uid not in wanted:
-                if self.synced:
-                    worker.end()
-            elif worker.pod != wanted[uid]:
-                worker.update(wanted[uid])
+        for uid in set(self.workers) & set(wanted):
+            if self.workers[uid].pod != wanted[uid]:
+                self.workers[uid].update(wanted[uid])
         taken = {worker.pod.key for worker in self.workers.values()}
         for uid, pod in wanted.items():
-            if uid not in self.workers and pod.key not in taken:
+            if uid not in self.workers and pod.key not in taken and uid not in self._orphans.going:
                 self._begin(pod)
-        for uid in set(self.workers) - set(wanted):
-            if self.synced:
-                self.workers[uid].end()
+        self._end_others(wanted)
         self.changed()
+
+    def _chosen(self) -> dict[str, Pod]:
+        """The pods that are wanted, by uid."""
+        seen = {uid: worker.seen() for uid, worker in self.workers.items()}
+        choice = chosen(self._wanted(), seen, self._jobs.state, time.time_ns(), self._again)
+        for key, state in choice.jobs.items():
+            self._jobs.keep(key, state)
+        if self.synced:
+            self._jobs.forget_others(set(choice.jobs))
+        self._alarm.set(choice.wake_at)
+        return {pod.metadata.uid: pod for pod in choice.pods}
+
+    def _again(self, pod: Pod, number: int) -> Pod:
+        return attempt(pod, number, self.node.name)
+
+    def _end_others(self, wanted: dict[str, Pod]) -> None:
+        if not self.synced:
+            return
+        there = [worker.pod for worker in self.workers.values()]
+        for uid in set(self.workers) - set(wanted):
+            if not goes_later(self.workers[uid].pod, there, wanted.values()):
+                self.workers[uid].end()
+
+    def _known(self) -> set[str] | None:
+        return set(self.workers) | self.observer.uids() if self.synced else None
 
     def _begin(self, pod: Pod) -> None:
         uid = pod.metadata.uid
@@ -152,6 +181,7 @@ class Agent:
                 group.create_task(self._list())
                 group.create_task(self._listen())
                 group.create_task(self._every(self.settings.gc_period, self._images.collect))
+                group.create_task(self._every(self.settings.gc_period, self._orphans.collect))
                 group.create_task(self._every(self.settings.log_period, lambda: rotate_logs(self.parts)))
 
     async def _leave(self) -> None:

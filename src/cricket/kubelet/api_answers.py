@@ -38,7 +38,13 @@ def event_list(agent: Agent) -> Json:
     items = []
     for event in agent.events.all():
         namespace, _, name = event.pod.partition("/")
-        involved = {"kind": "Pod", "namespace": namespace, "name": name, "uid": event.uid, "fieldPath": event.field}
+        involved = {
+            "kind": event.kind,
+            "namespace": namespace,
+            "name": name,
+            "uid": event.uid,
+            "fieldPath": event.field,
+        }
         items.append(
             {
                 "involvedObject": involved,

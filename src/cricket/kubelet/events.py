@@ -16,7 +16,7 @@ MOST = 1000
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
     """One thing that happened, `count` times from `first` to `last` (Unix ns). `pod` is namespace/name, `field` like
-    spec.containers{web}, `type` Normal or Warning."""
+    spec.containers{web}, `type` Normal or Warning. Of another `kind` than Pod, `pod` is that object's."""
 
     pod: str
     uid: str
@@ -27,6 +27,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     first: int
     last: int
     count: int = 1
+    kind: str = "Pod"
 
 
 class Events:
@@ -43,11 +44,20 @@ class Events:
         if container:
             init = any(container == init.name for init in pod.spec.init_containers)
             field = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
-        kind, now = "Warning" if warning else "Normal", self._clock()
-        key = (pod.metadata.uid, field, kind, reason, message)
+        now = self._clock()
+        told = Event(pod.key, pod.metadata.uid, field, _type(warning), reason, message, now, now)
+        self._tell(told)
+
+    def add_job(self, key: str, uid: str, reason: str, message: str, *, warning: bool = False) -> None:
+        """Something happened to a Job; `key` is namespace/name."""
+        now = self._clock()
+        self._tell(Event(key, uid, "", _type(warning), reason, message, now, now, kind="Job"))
+
+    def _tell(self, event: Event) -> None:
+        key = (event.uid, event.field, event.type, event.reason, event.message)
         old = self._events.pop(key, None)
-        first, count = (old.first, old.count + 1) if old is not None else (now, 1)
-        event = Event(pod.key, pod.metadata.uid, field, kind, reason, message, first, now, count)
+        if old is not None:
+            event = msgspec.structs.replace(event, first=old.first, count=old.count + 1)
         self._events[key] = event
         if len(self._events) > self._most:
             self._events.popitem(last=False)
@@ -60,6 +70,10 @@ class Events:
     def of(self, uid: str) -> list[Event]:
         """Those of a pod."""
         return [event for event in self._events.values() if event.uid == uid]
+
+
+def _type(warning: bool) -> str:
+    return "Warning" if warning else "Normal"
 
 
 def age_of(event: Event, now: int) -> float:

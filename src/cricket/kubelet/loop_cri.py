@@ -48,6 +48,18 @@ class Cri:
         except self._error as error:
             raise _translated(error, name) from None  # gRPC's repr of itself helps nobody
 
+    async def whole(self, name: str, /, **fields: Any) -> Any:
+        """As `call`, for what leaves something behind. Cancelled, it ends only when the runtime has answered: before,
+        nobody knows what there is to be undone, and a runtime that is cancelled itself may leave things lying about."""
+        work = asyncio.ensure_future(self.call(name, **fields))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait({work})
+            if not work.cancelled():
+                work.exception()  # somebody has to look at it
+            raise
+
     async def stream(self, name: str, /, **fields: Any) -> AsyncIterator[Any]:
         """The messages of a streaming method, without limit of time. Raises RemoteError."""
         method = find_method(name)

@@ -16,6 +16,7 @@ from cricket.kubelet import backoff, worker_memory
 from cricket.kubelet.actions import Situation, decide, title
 from cricket.kubelet.actions_list import Action, Plan, ResizeContainer, ResizePod, RunSandbox, StartContainer
 from cricket.kubelet.failure import StartFailure
+from cricket.kubelet.job_decide import Seen
 from cricket.kubelet.loop_records import SECOND, Records, State
 from cricket.kubelet.model.container import ResourceRequirements
 from cricket.kubelet.model.pod import Pod
@@ -114,6 +115,17 @@ class PodWorker:
                 with contextlib.suppress(msgspec.MsgspecError):
                     found[record.id] = msgspec.json.decode(record.resources.encode(), type=ResourceRequirements)
         return found | {key: value for key, value in self.applied.items() if key in found}
+
+    def seen(self) -> Seen:
+        """What is to be known of it to decide about other pods."""
+        containers = [*self.status.get("initContainerStatuses", ()), *self.status.get("containerStatuses", ())]
+        return Seen(
+            phase=self.status["phase"],
+            ready=any(c["type"] == "Ready" and c["status"] == "True" for c in self.status.get("conditions", ())),
+            started_at=self.started_at,
+            ended_at=max((record.finished_at for record in self.records.containers), default=0),
+            restarts=sum(container["restartCount"] for container in containers),
+        )
 
     # what it does
 

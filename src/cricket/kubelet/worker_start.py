@@ -34,7 +34,7 @@ async def run_sandbox(parts: Parts, pod: Pod, action: RunSandbox, started_at: in
     try:
         config = await box_config(parts, pod, action.attempt, started_at)
         handler = runtime_handler(pod, parts.node)
-        answer = await parts.cri.call("RunPodSandbox", config=config, runtime_handler=handler)
+        answer = await parts.cri.whole("RunPodSandbox", config=config, runtime_handler=handler)
     except StartFailure as error:
         _failed_sandbox(parts, pod, str(error))
         raise
@@ -112,7 +112,7 @@ async def _create(
     config.labels[NAME] = container.name
     config.annotations[RESOURCES] = msgspec.json.encode(effective(launch.pod, container)).decode()
     try:
-        answer = await parts.cri.call(
+        answer = await parts.cri.whole(
             "CreateContainer", pod_sandbox_id=action.sandbox_id, config=config, sandbox_config=box
         )
     except RemoteError as error:
@@ -123,7 +123,7 @@ async def _create(
 
 async def _start(parts: Parts, pod: Pod, container: Container, container_id: str) -> None:
     try:
-        await parts.cri.call("StartContainer", container_id=container_id)
+        await parts.cri.whole("StartContainer", container_id=container_id)
     except RemoteError as error:
         raise RunContainerError(error.what) from None
     parts.events.add(pod, "Started", "Container started", container=container.name)

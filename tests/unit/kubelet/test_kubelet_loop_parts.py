@@ -1,4 +1,4 @@
-"""Back-off, probes' thresholds, the health protocol, image garbage, log rotation, sources, Jobs."""
+"""Back-off, probes' thresholds, the health protocol, image garbage, log rotation, sources."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from pathlib import Path
 import pytest
 
 from cricket.kubelet import backoff, probe_grpc
-from cricket.kubelet.agent_choice import chosen
 from cricket.kubelet.gc_containers import prune
 from cricket.kubelet.gc_images import Unused, victims
 from cricket.kubelet.loop_records import SECOND
 from cricket.kubelet.manifest.desired import Desired
-from cricket.kubelet.model.base import ObjectMeta
-from cricket.kubelet.model.container import Container
-from cricket.kubelet.model.pod import Owner, Pod, PodSpec
 from cricket.kubelet.model.probe import Probe
 from cricket.kubelet.probe_state import first, step
 from cricket.kubelet.source import FileSource
@@ -86,17 +82,3 @@ def test_folder(tmp_path: Path) -> None:
     assert len(names()) == 1 and told[0].errors, "a manifest that broke keeps its pod"
     (tmp_path / "a.yaml").unlink()
     assert names() == []
-
-
-def _job(name: str, index: int, owner: Owner) -> Pod:
-    meta = ObjectMeta(name=f"{name}-{index}", namespace="d", uid=f"{name}{index}")
-    return Pod(meta, PodSpec((Container("a"),)), owner=owner)
-
-
-def test_jobs_run_no_more_than_they_may() -> None:
-    owner = Owner("Job", "j", replicas=3, parallelism=1, backoff_limit=0)
-    wanted = Desired("x", pods=tuple(_job("j", index, owner) for index in range(3)))
-    assert [p.metadata.name for p in chosen([wanted], {})] == ["j-0"]
-    assert len(chosen([wanted], {"d/j-0": "Succeeded"})) == 2
-    assert len(chosen([wanted], {"d/j-0": "Failed"})) == 1
-    assert len(chosen([wanted, wanted], {"d/j-0": "Succeeded", "d/j-1": "Running"})) == 2

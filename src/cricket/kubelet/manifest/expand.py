@@ -6,10 +6,12 @@ restarted agent finds them again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from cricket.kubelet.identity import pod_uid
 from cricket.kubelet.model.base import ObjectMeta
 from cricket.kubelet.model.env import EnvVar
 from cricket.kubelet.model.objects import PersistentVolumeClaim
@@ -83,7 +85,16 @@ def _stateful(value: StatefulSet, pod: Pod, index: int) -> Pod:
         hostname=pod.metadata.name if len(pod.metadata.name) <= 63 and "." not in pod.metadata.name else "",
         subdomain=value.spec.service_name or pod.spec.subdomain,
     )
-    return replace(pod, metadata=replace(pod.metadata, labels=labels), spec=spec)
+    ordered = value.spec.pod_management_policy == "OrderedReady"
+    owner = replace(pod.owner or Owner("StatefulSet", value.metadata.name), ordered=ordered)
+    return replace(pod, metadata=replace(pod.metadata, labels=labels), spec=spec, owner=owner)
+
+
+def attempt(pod: Pod, number: int, node: str) -> Pod:
+    """The pod of a Job that takes the place of one that failed, for the `number`th time; complete with its uid."""
+    mark = hashlib.sha256(f"{pod.metadata.uid}/{number}".encode()).hexdigest()[:5]
+    made = replace(pod, metadata=replace(pod.metadata, name=f"{pod.metadata.name}-{mark}"))
+    return replace(made, metadata=replace(made.metadata, uid=pod_uid(made, node)))
 
 
 def _of_job(job: Job, pod: Pod, index: int) -> Pod:
@@ -93,6 +104,8 @@ def _of_job(job: Job, pod: Pod, index: int) -> Pod:
         parallelism=job.spec.parallelism,
         backoff_limit=job.spec.backoff_limit,
         active_deadline_seconds=job.spec.active_deadline_seconds,
+        completions=job.spec.completions,
+        ttl_seconds=job.spec.ttl_seconds_after_finished,
     )
     annotations, spec = pod.metadata.annotations, pod.spec
     if job.spec.completion_mode == "Indexed":

@@ -84,13 +84,11 @@ IGNORED: dict[type[Any], dict[str, str]] = {
     },
     workload.DaemonSetSpec: {"updateStrategy": _UPDATE, "minReadySeconds": _UPDATE},
     workload.StatefulSetSpec: {
-        "podManagementPolicy": "the pods start together",
         "updateStrategy": _UPDATE,
         "minReadySeconds": _UPDATE,
         "persistentVolumeClaimRetentionPolicy": "claims are kept",
     },
     workload.JobSpec: {
-        "ttlSecondsAfterFinished": "the pods stay until the manifest goes",
         "manualSelector": _API,
         "podReplacementPolicy": _API,
         "managedBy": _API,

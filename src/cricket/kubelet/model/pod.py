@@ -75,7 +75,8 @@ class Owner(msgspec.Struct, frozen=True, omit_defaults=True):
     """The Deployment, DaemonSet, StatefulSet or Job that a pod was made for; not a part of the manifest's pod.
 
     `index` counts from 0; of the pods of a Job no more than `parallelism` are to run at a time, and after
-    `backoff_limit` failures no more are made. `active_deadline_seconds` is the Job's.
+    `backoff_limit` failures no more are made. `completions`, `active_deadline_seconds` and `ttl_seconds` are the Job's.
+    `ordered`: each pod of a StatefulSet waits for those before it.
     """
 
     kind: str
@@ -85,6 +86,9 @@ class Owner(msgspec.Struct, frozen=True, omit_defaults=True):
     parallelism: int = 0
     backoff_limit: int = 6
     active_deadline_seconds: int | None = None
+    completions: int | None = None
+    ttl_seconds: int | None = None
+    ordered: bool = False
 
 
 class Pod(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -74,6 +74,7 @@ class StatefulSetSpec(KubeStruct, frozen=True):
     service_name: str = ""
     volume_claim_templates: tuple[PersistentVolumeClaim, ...] = ()
     ordinals: Ordinals = Ordinals()
+    pod_management_policy: str = "OrderedReady"
 
 
 class StatefulSet(KubeStruct, frozen=True):
@@ -94,6 +95,7 @@ class JobSpec(KubeStruct, frozen=True):
     active_deadline_seconds: int | None = None
     backoff_limit: int = 6
     suspend: bool = False
+    ttl_seconds_after_finished: int | None = None
 
 
 class Job(KubeStruct, frozen=True):

@@ -31,6 +31,8 @@ def workload(value: Deployment | DaemonSet | StatefulSet | Job) -> Findings:
     if not isinstance(value, DaemonSet):
         yield from _count(("spec", "replicas"), value.spec.replicas)
     if isinstance(value, StatefulSet):
+        here = ("spec", "podManagementPolicy")
+        yield from one_of(here, value.spec.pod_management_policy, ("OrderedReady", "Parallel"))
         for i, claim in enumerate(value.spec.volume_claim_templates):
             for finding in objects.claim(claim):
                 yield finding._replace(path=("spec", "volumeClaimTemplates", i, *finding.path))
@@ -86,3 +88,5 @@ def _job(job: Job) -> Findings:
         yield Finding(("spec", "completions"), "required value: completionMode is Indexed")
     if job.spec.active_deadline_seconds is not None:
         yield from names.at_least(("spec", "activeDeadlineSeconds"), job.spec.active_deadline_seconds, 1)
+    if job.spec.ttl_seconds_after_finished is not None:
+        yield from names.at_least(("spec", "ttlSecondsAfterFinished"), job.spec.ttl_seconds_after_finished, 0)
