@@ -33,6 +33,7 @@ async def start(e: Parts, request: ExecRequest) -> ExecProcess:
     ResourceExhausted.
     """
     container = running(e, request.container_id)
+    e.moves.soon()
     bundle = e.layout.bundle(container.id)
     process = exec_process(e.bundles.read(container.id), request.cmd, tty=request.tty)
     name = secrets.token_hex(8)

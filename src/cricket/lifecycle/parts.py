@@ -10,6 +10,7 @@ from cricket import __version__
 from cricket.config.model import Config
 from cricket.images.snapshots import Snapshots
 from cricket.kernel import cgroup_paths
+from cricket.kernel.cgroup_moves import Moves
 from cricket.kernel.proc import boot_id
 from cricket.lifecycle.events import EventBus
 from cricket.lifecycle.handlers import Handlers
@@ -68,6 +69,7 @@ class Parts:
         self.boot_id = boot_id()
         self._delays: dict[str, float] = {}
         self.cgroups = cgroup_paths.detect()
+        self.moves = Moves(self.cgroups)
         self.host = HostFacts.gather()
         self.monitor = Conmon(config.monitor.path, layout.exits, log_size_max=config.monitor.log_size_max)
         self.processes = ProcessWatch()

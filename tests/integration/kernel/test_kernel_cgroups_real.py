@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -17,6 +18,7 @@ from cricket.kernel.cgroup_files import read as read_file
 from cricket.kernel.cgroup_freeze import freeze, thaw
 from cricket.kernel.cgroup_hugetlb import page_sizes
 from cricket.kernel.cgroup_kill import kill_all
+from cricket.kernel.cgroup_moves import Moves
 from cricket.kernel.cgroup_paths import UNIFIED, Layout, Mode, detect
 from cricket.kernel.cgroup_read import oom_kills, processes, read
 from cricket.kernel.cgroups import ensure, exists, remove
@@ -231,3 +233,16 @@ def test_reading_a_hundred_containers_is_cheap(cgroup: Cgroup) -> None:
         return time.process_time() - before
 
     assert min(cost() for _ in range(5)) < 0.015
+
+
+async def test_preparing_moves_leaves_us_where_we_are() -> None:
+    def places() -> str:
+        with open("/proc/self/cgroup") as f:
+            return f.read()
+
+    moves, before = Moves(detect()), places()
+    moves.soon()
+    async with asyncio.timeout(10):
+        while moves._running:
+            await asyncio.sleep(0.002)
+    assert places() == before and moves._file
