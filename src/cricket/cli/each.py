@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from cricket.cli.errors import OK, complain, one_line
-from cricket.cli.output import print_json
+from cricket.cli.forms import for_people, print_document
 from cricket.errors import CricketError
 
 
@@ -22,8 +22,7 @@ def each(args: argparse.Namespace, names: Iterable[str], act: Callable[[str], st
             report.append({"name": name, "error": one_line(error)})
         else:
             report.append({"name": name, "id": done})
-            if args.output != "json":
+            if for_people(args.output):
                 print(done, flush=True)
-    if args.output == "json":
-        print_json(report)
+    print_document(args.output, report)
     return status

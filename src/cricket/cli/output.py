@@ -1,4 +1,4 @@
-"""What the commands print: tables and trees for people, JSON for programs."""
+"""What the commands print for people: tables, trees and lines; and messages as plain values."""
 
 from __future__ import annotations
 
@@ -60,13 +60,9 @@ def safe(cell: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in cell)
 
 
-def print_json(value: Any) -> None:
-    """Print a protobuf message (with all of its fields, as crictl does) or a plain value."""
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
-
-
 def plain(value: Any) -> Any:
-    """A protobuf message as the dictionary of its JSON form; other values as they are."""
+    """A protobuf message as the dictionary of its JSON form, with all fields, as crictl has it; other values as they
+    are."""
     if not hasattr(value, "DESCRIPTOR"):
         return value
     from google.protobuf import json_format

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import pytest
 
 from cricket._proto.cri import api_pb2
-from cricket.cli import errors, output
+from cricket.cli import errors, forms, output
 from cricket.client.errors import RemoteError, UnreachableError
 from cricket.errors import Code, CricketError, FailedPrecondition, Internal, NotFound
 
@@ -55,7 +56,7 @@ def test_tree(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_message_is_printed_with_all_of_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_json(api_pb2.VersionResponse(version="1"))
+    assert forms.print_document("json", api_pb2.VersionResponse(version="1"))
     said = json.loads(capsys.readouterr().out)
     assert said == {"version": "1", "runtimeName": "", "runtimeVersion": "", "runtimeApiVersion": ""}
 
@@ -85,3 +86,42 @@ def test_an_error_is_one_line_with_its_cause_before_the_advice() -> None:
 def test_exit_codes(error: CricketError, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert errors.complain(error) == code
     assert capsys.readouterr().err == "cricket: x\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("json", '{"a": "é", "n": [1]}\n'),
+        ("yaml", "---\na: é\nn:\n- 1\n"),
+        ("jsonpath={.a}{.n}", "é[1]\n"),
+        ("jsonpath={.no}", ""),
+        ('jsonpath={.a}{"\\n"}', "é\n"),
+    ],
+)
+def test_documents_of_a_stream_are_told_apart(form: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert forms.print_document(form, {"a": "é", "n": [1]}, stream=True)
+    assert capsys.readouterr().out == said
+
+
+def test_a_jsonpath_ends_no_line_but_on_a_terminal_and_never_talks_to_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert forms.print_document("jsonpath={.a}", {"a": "x\x1b"})
+    assert capsys.readouterr().out == "x\x1b"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert forms.print_document("jsonpath={.a}", {"a": "x\x1b"})
+    assert capsys.readouterr().out == "x?\n"
+
+
+def test_the_forms_for_people_are_left_to_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not any(forms.print_document(form, {"a": 1}) for form in ("table", "wide", "name"))
+    assert capsys.readouterr().out == ""
+
+
+def test_which_forms_there_are() -> None:
+    check = forms.form(wide=False, name=True)
+    assert [check(text) for text in ("name", "yaml", "jsonpath={.a}")] == ["name", "yaml", "jsonpath={.a}"]
+    with pytest.raises(argparse.ArgumentTypeError, match="'wide' is none of table, name, json, yaml and jsonpath=EXPR"):
+        check("wide")
+    with pytest.raises(argparse.ArgumentTypeError, match="character 4: expected }"):
+        check("jsonpath={.a")

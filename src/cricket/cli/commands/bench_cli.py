@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import options
+from cricket.cli.forms import print_document
 from cricket.cli.output import print_table
 from cricket.client.endpoint import probe, socket_path
 from cricket.client.errors import UnreachableError
@@ -24,8 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    import msgspec
-
     from cricket.bench import cli
 
     try:
@@ -34,9 +33,7 @@ def run(args: argparse.Namespace) -> int:
     except UnreachableError:
         endpoint = ""
     found = cli.starts(endpoint, args.runs)
-    if args.output == "json":
-        print(msgspec.json.encode([{"command": c, "min_ms": low, "median_ms": mid} for c, low, mid in found]).decode())
-    else:
+    if not print_document(args.output, [{"command": c, "min_ms": low, "median_ms": mid} for c, low, mid in found]):
         print_table(
             ("COMMAND", "MIN ms", "MEDIAN ms"),
             [(c, f"{low:.1f}", f"{mid:.1f}") for c, low, mid in found],

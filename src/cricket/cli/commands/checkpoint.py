@@ -11,7 +11,7 @@ import os
 
 from cricket.cli import find, options
 from cricket.cli.connect import connect
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket checkpoint web /var/tmp/web.tar
@@ -34,8 +34,6 @@ def run(args: argparse.Namespace) -> int:
     with connect(args) as client:
         container_id = find.container(client, args.container, running=True).id
         client.call("CheckpointContainer", container_id=container_id, location=path, timeout=math.ceil(args.limit))
-    if args.output == "json":
-        print_json({"path": path})
-    else:
+    if not print_document(args.output, {"path": path}):
         print(path)
     return 0

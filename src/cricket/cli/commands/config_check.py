@@ -7,7 +7,7 @@ import sys
 
 from cricket.cli import options
 from cricket.cli.configuration import add_config, load
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket config check
@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
         warnings, files = loaded.warnings, loaded.files
     except ConfigError as error:
         problems = [str(problem) for problem in error.problems]
-    if args.output == "json":
-        print_json({"valid": not problems, "problems": problems, "warnings": list(warnings), "files": list(files)})
+    found = {"valid": not problems, "problems": problems, "warnings": list(warnings), "files": list(files)}
+    if print_document(args.output, found):
         return 1 if problems else 0
     for line in problems:
         print(f"cricket: {line}", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cricket.cli import options
-from cricket.cli.output import print_json
+from cricket.cli.forms import for_people, print_document
 
 EXAMPLES = """\
   cricket config default > /etc/cricket/config.toml
@@ -20,12 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    if args.output == "json":
+    if not for_people(args.output):
         import msgspec
 
         from cricket.config.model import Config
 
-        print_json(msgspec.to_builtins(Config()))
+        print_document(args.output, msgspec.to_builtins(Config()))
         return 0
     from cricket.config.render import default_toml
 

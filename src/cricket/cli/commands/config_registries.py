@@ -11,7 +11,7 @@ from typing import Any
 
 from cricket.cli import options
 from cricket.cli.configuration import add_config, load
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket config registries busybox
@@ -33,9 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load(args).config.images
     paths = RegistryPaths(config.certs_dirs, config.registries_conf)
-    if args.output == "json":
-        print_json(_as_json(args.name, paths))
-    else:
+    if not print_document(args.output, _as_json(args.name, paths)):
         print(explain(args.name, paths))
     return 0
 

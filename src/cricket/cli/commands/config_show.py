@@ -9,7 +9,7 @@ import argparse
 
 from cricket.cli import options
 from cricket.cli.configuration import add_config, load
-from cricket.cli.output import print_json
+from cricket.cli.forms import for_people, print_document
 
 EXAMPLES = """\
   cricket config show --origin             each value with the file that set it
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print it."""
     loaded = load(args)
-    if args.output != "json":
+    if for_people(args.output):
         from cricket.config.render import show_toml
 
         print(show_toml(loaded, args.origin), end="")
@@ -39,5 +39,5 @@ def run(args: argparse.Namespace) -> int:
         from cricket.config.merge import flatten
 
         content = {key: {"value": value, "origin": loaded.origin(key)} for key, value in flatten(content).items()}
-    print_json(content)
+    print_document(args.output, content)
     return 0

@@ -10,7 +10,7 @@ import argparse
 from cricket.cli import find, options
 from cricket.cli.connect import connect
 from cricket.cli.documents import read_container, read_pod
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 from cricket.cli.pulling import POLICIES, auth_config, provide
 
 EXAMPLES = """\
@@ -38,8 +38,6 @@ def run(args: argparse.Namespace) -> int:
         pod_config.metadata.CopyFrom(box.metadata)
         provide(client, config.image.image, args.pull, auth_config(args), pod_config)
         answer = client.call("CreateContainer", pod_sandbox_id=box.id, config=config, sandbox_config=pod_config)
-    if args.output == "json":
-        print_json(answer)
-    else:
+    if not print_document(args.output, answer):
         print(answer.container_id)
     return 0

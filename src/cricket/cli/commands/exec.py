@@ -13,7 +13,7 @@ import sys
 from cricket.cli import options, target
 from cricket.cli.connect import connect
 from cricket.cli.errors import UsageError
-from cricket.cli.output import print_json
+from cricket.cli.forms import for_people, print_document
 from cricket.client.connection import Client
 
 EXAMPLES = """\
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("a command is missing", todo="see `cricket exec --help`")
     if args.sync and (args.stdin or args.tty):
         raise UsageError("--sync has neither input nor terminal", todo="leave out -i and -t")
-    if not args.sync and (args.limit or args.output == "json"):
-        raise UsageError("--limit and -o json are for --sync", todo="add --sync")
+    if not args.sync and (args.limit or not for_people(args.output)):
+        raise UsageError("--limit and -o are for --sync", todo="add --sync")
     with connect(args) as client:
         container_id = target.container(client, args.container, args.name, running=True).id
         if args.sync:
@@ -95,9 +95,9 @@ def _refuse(args: argparse.Namespace) -> None:
 
 def _sync(client: Client, args: argparse.Namespace, container_id: str, command: list[str]) -> int:
     answer = client.call("ExecSync", container_id=container_id, cmd=command, timeout=math.ceil(args.limit))
-    if args.output == "json":
+    if not for_people(args.output):
         outputs = {name: getattr(answer, name).decode("utf-8", "replace") for name in ("stdout", "stderr")}
-        print_json({**outputs, "exitCode": answer.exit_code})
+        print_document(args.output, {**outputs, "exitCode": answer.exit_code})
     else:
         sys.stdout.buffer.write(answer.stdout)
         sys.stdout.buffer.flush()

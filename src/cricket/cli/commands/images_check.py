@@ -9,7 +9,8 @@ import argparse
 
 from cricket.cli import options
 from cricket.cli.connect import connect
-from cricket.cli.output import Styled, print_json, print_table
+from cricket.cli.forms import print_document
+from cricket.cli.output import Styled, print_table
 
 EXAMPLES = """\
   cricket images check
@@ -28,11 +29,10 @@ def run(args: argparse.Namespace) -> int:
     """Check and print."""
     with connect(args) as client:
         answer = client.call("CheckImages", repair=args.repair)
-    if args.output == "json":
-        print_json(answer)
-    elif not answer.problems:
+    printed = print_document(args.output, answer)
+    if not printed and not answer.problems:
         print("no problems")
-    else:
+    elif not printed:
         rows = [
             (p.kind, p.name, p.what, Styled(p.outcome, "green") if p.outcome else Styled("left as it is", "red"))
             for p in answer.problems

@@ -8,7 +8,7 @@ import shlex
 
 from cricket.cli import options
 from cricket.cli.connect import connect
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket import rootfs.tar.zst example.com/base:v1
@@ -38,8 +38,6 @@ def run(args: argparse.Namespace) -> int:
             env=[f"{key}={value}" for key, value in args.env],
             working_dir=args.workdir,
         )
-    if args.output == "json":
-        print_json(answer)
-    else:
+    if not print_document(args.output, answer):
         print(answer.id)
     return 0

@@ -10,7 +10,8 @@ import os
 
 from cricket.cli import options
 from cricket.cli.connect import connect
-from cricket.cli.output import print_json, print_table
+from cricket.cli.forms import print_document
+from cricket.cli.output import print_table
 from cricket.cli.words import short
 
 EXAMPLES = """\
@@ -31,8 +32,6 @@ def run(args: argparse.Namespace) -> int:
     """Load it."""
     with connect(args) as client:
         answer = client.call("LoadImage", path=os.path.abspath(args.file), name=args.name)
-    if args.output == "json":
-        print_json(answer)
-    else:
+    if not print_document(args.output, answer):
         print_table(("ID", "NAMES"), [(short(image.id), ", ".join(image.tags) or "-") for image in answer.images])
     return 0

@@ -9,7 +9,7 @@ import argparse
 
 from cricket.cli import options
 from cricket.cli.configuration import add_config, load
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket network init
@@ -57,8 +57,6 @@ def run(args: argparse.Namespace) -> int:
         firewall=firewall,
         bandwidth=args.bandwidth,
     )
-    if args.output == "json":
-        print_json({"path": path})
-    else:
+    if not print_document(args.output, {"path": path}):
         print(path)
     return 0

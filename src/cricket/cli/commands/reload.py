@@ -6,7 +6,7 @@ import argparse
 
 from cricket.cli import options
 from cricket.cli.connect import connect
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket reload
@@ -24,8 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Reload and print."""
     with connect(args) as client:
         answer = client.call("Reload")
-    if args.output == "json":
-        print_json(answer)
+    if print_document(args.output, answer):
         return 0
     for key in answer.applied:
         print(f"{key}: in force")

@@ -19,7 +19,7 @@ from cricket.cli import options
 from cricket.cli.connect import connect
 from cricket.cli.documents import read_container, read_pod
 from cricket.cli.errors import UsageError
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 from cricket.cli.pulling import POLICIES, auth_config, provide
 from cricket.client.connection import Client
 from cricket.errors import CricketError
@@ -70,9 +70,7 @@ def run(args: argparse.Namespace) -> int:
         with contextlib.nullcontext() if args.keep else _removed_on_failure(client, box):
             created = client.call("CreateContainer", pod_sandbox_id=box, config=config, sandbox_config=pod_config)
             client.call("StartContainer", container_id=created.container_id)
-    if args.output == "json":
-        print_json({"podSandboxId": box, "containerId": created.container_id})
-    else:
+    if not print_document(args.output, {"podSandboxId": box, "containerId": created.container_id}):
         print(created.container_id)
     return 0
 

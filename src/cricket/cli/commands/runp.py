@@ -7,7 +7,7 @@ import argparse
 from cricket.cli import options
 from cricket.cli.connect import connect
 from cricket.cli.documents import read_pod
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket runp pod.json
@@ -29,8 +29,6 @@ def run(args: argparse.Namespace) -> int:
     config = read_pod(args.pod)
     with connect(args) as client:
         answer = client.call("RunPodSandbox", config=config, runtime_handler=args.runtime)
-    if args.output == "json":
-        print_json(answer)
-    else:
+    if not print_document(args.output, answer):
         print(answer.pod_sandbox_id)
     return 0

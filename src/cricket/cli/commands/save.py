@@ -10,7 +10,7 @@ import os
 
 from cricket.cli import options
 from cricket.cli.connect import connect
-from cricket.cli.output import print_json
+from cricket.cli.forms import print_document
 
 EXAMPLES = """\
   cricket save busybox:latest busybox.tar
@@ -37,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
     path = os.path.abspath(args.file)
     with connect(args) as client:
         client.call("SaveImage", names=args.image, path=path, format=args.format)
-    if args.output == "json":
-        print_json({"path": path})
-    else:
+    if not print_document(args.output, {"path": path}):
         print(path)
     return 0
