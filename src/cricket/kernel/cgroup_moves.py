@@ -22,19 +22,22 @@ class Moves:
         self._controller = UNIFIED if UNIFIED in layout.mounts else next(iter(layout.mounts))
         self._mount, self._proc = layout.mounts[self._controller], proc
         self._seen, self._file = "", ""
-        self._running = False
+        self._running = self._wanted = False
 
     def soon(self) -> None:
-        """Something will be moved in a few milliseconds. Never waits, never fails."""
+        """Something will be moved in a few milliseconds. Never waits, never fails; saying it again prolongs it."""
+        self._wanted = True
         if not self._running:
             self._running = True
             asyncio.get_running_loop().run_in_executor(None, self._move)
 
     def _move(self) -> None:
         try:
-            if path := self._own():
-                with open(path, "wb", buffering=0) as f:
-                    f.write(b"0")
+            while self._wanted:
+                self._wanted = False
+                if path := self._own():
+                    with open(path, "wb", buffering=0) as f:
+                        f.write(b"0")
         except OSError:
             return  # read-only in a container, or no longer there: then moves take their time
         finally:

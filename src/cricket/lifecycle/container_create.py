@@ -56,6 +56,7 @@ async def _create(e: Parts, sandbox_id: str, config: ContainerConfig) -> str:
     image = _image(e, config.image)
     container = _record(e, box, config, image)
     concerns(container.id)
+    e.moves.soon()  # whoever creates a container starts it at once
     async with e.locks.hold(container.id), Undo() as undo:
         undo.push("remove the container", lambda: container_purge.purge(e, container.id))
         e.store.put(container)

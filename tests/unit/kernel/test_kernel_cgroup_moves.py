@@ -72,3 +72,19 @@ async def test_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     moves.soon()
     moves.soon()
     assert len(started) == 1
+
+
+async def test_saying_it_again_prolongs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = Moves(Layout(Mode.V2, {UNIFIED: str(tmp_path)}), str(tmp_path / "proc"))
+    written: list[int] = []
+
+    def own() -> str:
+        written.append(1)
+        if len(written) == 1:
+            moves._wanted = True  # somebody calls `soon` during the first one
+        return ""
+
+    monkeypatch.setattr(moves, "_own", own)
+    moves.soon()
+    await settled(moves)
+    assert len(written) == 2
