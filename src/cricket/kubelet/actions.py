@@ -25,7 +25,7 @@ from cricket.kubelet.actions_list import (
     StartContainer,
     StopSandbox,
 )
-from cricket.kubelet.actions_outcome import deadline, outcome, restarts
+from cricket.kubelet.actions_outcome import deadline, outcome, policy_of, restarts
 from cricket.kubelet.loop_records import ContainerRecord, Records, SandboxRecord, State
 from cricket.kubelet.model.container import Container, ResourceRequirements
 from cricket.kubelet.model.pod import Pod
@@ -134,7 +134,7 @@ class _Draft:
                 self._start(container)
             return
         health, name = self.s.healthy(record), container.name
-        restart = container.sidecar or self.s.pod.spec.restart_policy != "Never"
+        restart = policy_of(self.s.pod, container) != "Never"
         wanted, applied = effective(self.s.pod, container), self.s.applied.get(record.id)
         if health.failed:
             text = f"Container {name} failed {health.failed} probe"

@@ -12,8 +12,15 @@ DEADLINE_WORDS = "Pod was active on the node longer than the specified deadline"
 
 def restarts(pod: Pod, container: Container, dead: ContainerRecord | None) -> bool:
     """Whether a container that ended so is started again."""
-    policy = "Always" if container.sidecar else pod.spec.restart_policy
-    return policy == "Always" or dead is None or (policy == "OnFailure" and dead.exit_code != 0)
+    if dead is None or any(rule.matches(dead.exit_code) for rule in container.restart_policy_rules):
+        return True
+    policy = policy_of(pod, container)
+    return policy == "Always" or (policy == "OnFailure" and dead.exit_code != 0)
+
+
+def policy_of(pod: Pod, container: Container) -> str:
+    """Always, OnFailure or Never: the container's own, or the pod's."""
+    return container.restart_policy or pod.spec.restart_policy
 
 
 def deadline(pod: Pod, started_at: int) -> int:
@@ -32,16 +39,17 @@ def outcome(pod: Pod, records: Records, started_at: int, now: int) -> str:
 
 
 def _ended(pod: Pod, records: Records) -> str:
-    never = pod.spec.restart_policy == "Never"
     mains = [(c, records.latest(c.name)) for c in pod.spec.containers]
-    if never and not any(record for _, record in mains):
+    if not any(record for _, record in mains):
         for container in pod.spec.init_containers:
             record = records.latest(container.name)
-            if record is not None and not container.sidecar and record.state is State.EXITED and record.exit_code:
+            ended = record is not None and record.state is State.EXITED and record.exit_code
+            if ended and not restarts(pod, container, record):
                 return "Failed"
     dead = [r for c, r in mains if r is not None and r.state is State.EXITED and not restarts(pod, c, r)]
     if len(dead) < len(mains):
         # A sandbox that died takes a pod with it that may not be restarted.
+        never = all(policy_of(pod, c) == "Never" and not c.restart_policy_rules for c in pod.spec.containers)
         lost = never and records.containers and not any(box.ready for box in records.sandboxes)
         return "Failed" if lost else ""
     return "Failed" if any(record.exit_code for record in dead) else "Succeeded"

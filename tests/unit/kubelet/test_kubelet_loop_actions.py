@@ -19,7 +19,7 @@ from cricket.kubelet.actions_list import (
 from cricket.kubelet.actions_outcome import outcome
 from cricket.kubelet.loop_records import SECOND, State
 from cricket.kubelet.model.base import Quantity
-from cricket.kubelet.model.container import Container, ResizePolicy, ResourceRequirements
+from cricket.kubelet.model.container import Container, ExitCodes, ResizePolicy, ResourceRequirements, RestartRule
 
 A, B = Container("a"), Container("b")
 INIT1, INIT2 = Container("i1"), Container("i2")
@@ -256,3 +256,39 @@ def test_resize_that_wants_a_restart() -> None:
     world.pod = pod(replace(A, resources=_resources("200m"), resize_policy=policy))
     world.settle()
     assert world.running()["a"].attempt == 1
+
+
+def test_containers_have_their_own_policies() -> None:
+    rule = RestartRule("Restart", ExitCodes("NotIn", (7,)))
+    by_rule = replace(A, restart_policy="Never", restart_policy_rules=(rule,))
+    world = World(pod(by_rule, replace(B, restart_policy="OnFailure"), policy="Never"))
+    world.settle()
+    world.exit_named("a", 1)
+    world.exit_named("b", 1)
+    world.settle()
+    assert set(world.running()) == {"a", "b"}, "both are restarted at once"
+    world.exit_named("a", 7)
+    world.exit_named("b", 0)
+    world.settle()
+    assert ended(world) == "Failed"
+
+
+def test_an_init_container_that_is_not_restarted_fails_the_pod() -> None:
+    world = World(pod(A, init=(replace(INIT1, restart_policy="Never"),)))
+    world.settle()
+    world.exit_named("i1", 1)
+    assert ended(world) == "Failed"
+    world = World(pod(A, init=(replace(INIT1, restart_policy="OnFailure"),), policy="Never"))
+    world.settle()
+    world.exit_named("i1", 1)
+    world.settle()
+    assert world.running()["i1"].attempt == 1
+
+
+def test_a_failed_probe_does_not_ask_the_rules() -> None:
+    rule = RestartRule("Restart", ExitCodes("In", (1,)))
+    world = World(pod(replace(A, restart_policy="Never", restart_policy_rules=(rule,)), B))
+    world.settle()
+    world.health[world.running()["a"].id] = Health(True, True, "liveness")
+    (kill,) = world.step().actions
+    assert isinstance(kill, KillContainer) and kill.message == "Container a failed liveness probe"

@@ -32,7 +32,6 @@ UNSUPPORTED: dict[type[Any], dict[str, str]] = {
         "schedulingGates": "nothing would ever open them",
     },
     container.Container: {
-        "restartPolicyRules": "only the pod's restartPolicy, and Always for sidecars",
         "volumeDevices": "block devices are not handed out here",
     },
     container.ResourceRequirements: {"claims": _DEVICES},

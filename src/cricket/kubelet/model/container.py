@@ -35,9 +35,28 @@ class ResizePolicy(KubeStruct, frozen=True):
     restart_policy: str
 
 
+class ExitCodes(KubeStruct, frozen=True):
+    """Codes with which a container ends; `operator` is In or NotIn."""
+
+    operator: str
+    values: tuple[int, ...] = ()
+
+
+class RestartRule(KubeStruct, frozen=True):
+    """An exception from the restart policy; the only action is Restart."""
+
+    action: str
+    exit_codes: ExitCodes | None = None
+
+    def matches(self, code: int) -> bool:
+        """Whether it speaks of this exit code."""
+        codes = self.exit_codes
+        return codes is not None and (code in codes.values) is (codes.operator == "In")
+
+
 class Container(KubeStruct, frozen=True):
-    """A container. `restart_policy` is "" or, for an init container that is a sidecar, "Always"; `image_pull_policy` is
-    filled in by the loader."""
+    """A container. `restart_policy` "" is the pod's; the first of its rules that matches goes before it.
+    `image_pull_policy` is filled in by the loader."""
 
     name: str
     image: str = ""
@@ -50,6 +69,7 @@ class Container(KubeStruct, frozen=True):
     resources: ResourceRequirements = ResourceRequirements()
     resize_policy: tuple[ResizePolicy, ...] = ()
     restart_policy: str = ""
+    restart_policy_rules: tuple[RestartRule, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
     liveness_probe: Probe | None = None
     readiness_probe: Probe | None = None
@@ -65,5 +85,5 @@ class Container(KubeStruct, frozen=True):
 
     @property
     def sidecar(self) -> bool:
-        """Whether this init container runs beside the others."""
+        """Whether this runs beside the others, if it is an init container."""
         return self.restart_policy == "Always"

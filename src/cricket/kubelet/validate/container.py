@@ -7,6 +7,8 @@ from cricket.kubelet.model.container import Container
 from cricket.kubelet.model.pod import PodSpec
 from cricket.kubelet.validate import env, names, probes, resources, security, volumes
 
+_MOST_RULES, _MOST_CODES = 20, 255
+
 
 def containers(path: Path, spec: PodSpec) -> Findings:
     """All of a pod, by the rules of their kind."""
@@ -21,7 +23,9 @@ def containers(path: Path, spec: PodSpec) -> Findings:
                 yield Finding((*here, "name"), f'duplicate value "{container.name}"')
             seen.add(container.name)
             yield from _container(here, container, spec)
-            yield from _init(here, container) if field == "initContainers" else _regular(here, container)
+            yield from _restarts(here, container)
+            if field == "initContainers":
+                yield from _init(here, container)
     yield from _host_ports(path, spec)
 
 
@@ -45,8 +49,9 @@ def _container(path: Path, container: Container, spec: PodSpec) -> Findings:
 
 
 def _init(path: Path, container: Container) -> Findings:
-    yield from one_of((*path, "restartPolicy"), container.restart_policy, ("", "Always"))
     if container.sidecar:
+        if container.restart_policy_rules:
+            yield Finding((*path, "restartPolicyRules"), "sidecars have none: they are always restarted")
         return
     for field, value in (
         ("livenessProbe", container.liveness_probe),
@@ -58,9 +63,25 @@ def _init(path: Path, container: Container) -> Findings:
             yield Finding((*path, field), "init containers have none, unless they are sidecars (restartPolicy: Always)")
 
 
-def _regular(path: Path, container: Container) -> Findings:
-    if container.restart_policy:
-        yield Finding((*path, "restartPolicy"), "only init containers may have their own: Always makes them sidecars")
+def _restarts(path: Path, container: Container) -> Findings:
+    yield from one_of((*path, "restartPolicy"), container.restart_policy, ("", "Always", "OnFailure", "Never"))
+    rules = container.restart_policy_rules
+    if rules and not container.restart_policy:
+        yield Finding((*path, "restartPolicy"), "required value: there are restartPolicyRules")
+    if len(rules) > _MOST_RULES:
+        yield Finding((*path, "restartPolicyRules"), f"at most {_MOST_RULES}")
+    for i, rule in enumerate(rules):
+        here = (*path, "restartPolicyRules", i)
+        if rule.action == "RestartAllContainers":
+            yield Finding((*here, "action"), "not supported: only Restart")
+        else:
+            yield from one_of((*here, "action"), rule.action, ("Restart",))
+        if rule.exit_codes is None:
+            yield Finding((*here, "exitCodes"), "required value")
+            continue
+        yield from one_of((*here, "exitCodes", "operator"), rule.exit_codes.operator, ("In", "NotIn"))
+        if len(rule.exit_codes.values) > _MOST_CODES:
+            yield Finding((*here, "exitCodes", "values"), f"at most {_MOST_CODES}")
 
 
 def _ports(path: Path, container: Container, spec: PodSpec) -> Findings:
