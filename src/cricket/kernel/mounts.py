@@ -70,12 +70,16 @@ def _overlay(mount: Mount, target: str) -> None:
 
 
 def _overlay_by_string(mount: Mount, target: str) -> None:
-    options = ["lowerdir=" + ":".join(p.replace("\\", "\\\\").replace(":", "\\:") for p in mount.lowers)]
+    options = ["lowerdir=" + ":".join(_escaped(path, ",:") for path in mount.lowers)]
     if mount.upper:
-        options += [f"upperdir={mount.upper}", f"workdir={mount.work}"]
+        options += [f"upperdir={_escaped(mount.upper, ',')}", f"workdir={_escaped(mount.work, ',')}"]
     flags = sum(_FLAGS.get(o, 0) for o in mount.options)
     options += [o for o in mount.options if o not in _FLAGS]
     libc.mount("overlay", target, "overlay", flags, ",".join(options))
+
+
+def _escaped(path: str, special: str) -> str:
+    return "".join(f"\\{c}" if c == "\\" or c in special else c for c in path)
 
 
 def _overlay_by_fsconfig(mount: Mount, target: str) -> None:

@@ -136,6 +136,14 @@ def _unpack(e: Parts, container: Container, restored: Restored) -> None:
     effect("checkpoint unpacked")
 
 
+def options(e: Parts) -> tuple[str, ...]:
+    """Options for the runtime's `restore`.
+
+    CRIU would put the processes back into the cgroup that they were in. On v1 runtimes tell it where they belong now.
+    """
+    return ("--manage-cgroups-mode", "ignore") if e.host.cgroup_version == 2 else ()
+
+
 def finish(e: Parts, box: Sandbox, container: Container, restored: Restored) -> None:
     """Fit the written spec to the checkpoint, and begin the log with the old one. Blocks on small files.
 

@@ -23,7 +23,7 @@ class HostFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     `cgroup_version` is 1 for v1 and hybrid. `controllers` are those of the version in use. `capabilities` ("CAP_...")
     is the daemon's bounding set: more cannot be given to anybody. `oom_score_adj_min` is the lowest score that may be
     written. `hugepage_sizes` are spelled as cgroup files spell them ("2MB"), and empty without the hugetlb controller.
-    `rlimits` maps "RLIMIT_..." to the hard limit.
+    `rlimits` maps "RLIMIT_..." to the daemon's hard limit; `max_open_files` is what the kernel allows anybody.
     """
 
     cgroup_version: int = 2
@@ -39,6 +39,7 @@ class HostFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     oom_score_adj_min: int = -1000
     may_raise_rlimits: bool = True
     rlimits: dict[str, int] = {}
+    max_open_files: int = UNLIMITED
     kernel: tuple[int, int] = (5, 10)
     arch: str = "x86_64"
     hostname: str = ""
@@ -67,6 +68,7 @@ class HostFacts(msgspec.Struct, frozen=True, omit_defaults=True):
             oom_score_adj_min=-1000 if resourceful else int(_read(f"{proc}/self/oom_score_adj") or "0"),
             may_raise_rlimits=resourceful,
             rlimits=_rlimits(),
+            max_open_files=_open_files(proc),
             kernel=kernel_version(os.uname().release),
             arch=os.uname().machine,
             hostname=os.uname().nodename,
@@ -140,3 +142,8 @@ def _rlimits() -> dict[str, int]:
             hard = resource.getrlimit(getattr(resource, name))[1]
             limits[name] = UNLIMITED if hard == resource.RLIM_INFINITY else hard
     return limits
+
+
+def _open_files(proc: str) -> int:
+    text = _read(f"{proc}/sys/fs/nr_open").strip()
+    return int(text) if text.isdigit() else UNLIMITED

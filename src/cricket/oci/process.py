@@ -64,11 +64,13 @@ def user(ids: UserIds) -> JsonDict:
 
 
 def rlimits(settings: HandlerSettings, host: HostFacts) -> list[JsonDict]:
-    """The handler's limits; a daemon that may not raise them lowers them to what it has itself."""
+    """The handler's limits, lowered to what the kernel takes, or what the daemon has when it may not raise limits."""
     result = []
     for name, (soft, hard) in settings.rlimits.items():
         if not host.may_raise_rlimits:
             hard = min(hard, host.rlimits.get(name, UNLIMITED))
+        if name == "RLIMIT_NOFILE":
+            hard = min(hard, host.max_open_files)
         result.append({"type": name, "soft": min(soft, hard), "hard": hard})
     return result
 

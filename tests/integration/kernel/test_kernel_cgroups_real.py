@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cricket.errors import CricketError, Unavailable
+from cricket.kernel import cgroup_files
 from cricket.kernel.cgroup_files import read as read_file
 from cricket.kernel.cgroup_freeze import freeze, thaw
 from cricket.kernel.cgroup_hugetlb import page_sizes
@@ -222,17 +223,17 @@ def test_a_busy_cgroup_is_not_removed(cgroup: Cgroup) -> None:
     assert len(processes(cgroup.layout, cgroup.path)) == 1
 
 
-def test_reading_a_hundred_containers_is_cheap(cgroup: Cgroup) -> None:
-    paths = [f"{cgroup.path}/n{number}" for number in range(100)]
-    for path in paths:
-        ensure(cgroup.layout, CgroupDriver.CGROUPFS, path)
+@pytest.mark.parametrize(("full", "most"), [(False, 8), (True, 24)])
+def test_a_reading_opens_few_files(cgroup: Cgroup, monkeypatch: pytest.MonkeyPatch, full: bool, most: int) -> None:
+    opened: list[str] = []
 
-    def cost() -> float:
-        before = time.process_time()
-        assert all(read(cgroup.layout, path, full=True, count=True) for path in paths)
-        return time.process_time() - before
+    def counting(path: str, flags: int) -> int:
+        opened.append(path)
+        return os.open(path, flags)
 
-    assert min(cost() for _ in range(5)) < 0.015
+    monkeypatch.setattr(cgroup_files, "_open", counting)
+    assert read(cgroup.layout, cgroup.path, full=full)
+    assert 3 <= len(opened) <= most, opened
 
 
 async def test_preparing_moves_leaves_us_where_we_are() -> None:

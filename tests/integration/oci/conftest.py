@@ -41,8 +41,8 @@ def make_busybox(root: Path) -> None:
 
 @pytest.fixture
 def area() -> Iterator[Path]:
-    """A directory that everybody may search, which tmp_path is not."""
-    path = Path("/run") / f"cricket-test-{uuid.uuid4().hex[:8]}"
+    """A directory that everybody may search, unlike tmp_path, and from which programs may run, unlike some /run."""
+    path = Path("/var/tmp") / f"cricket-test-{uuid.uuid4().hex[:8]}"
     path.mkdir(mode=0o755)
     yield path
     shutil.rmtree(path)

@@ -85,6 +85,7 @@ def test_rlimits_are_clamped_without_the_capability() -> None:
     poor = HostFacts(may_raise_rlimits=False, rlimits={"RLIMIT_NOFILE": 20})
     assert rlimits(settings, poor) == [{"type": "RLIMIT_NOFILE", "soft": 20, "hard": 20}]
     assert rlimits(settings, HostFacts())[0]["hard"] == 100
+    assert rlimits(settings, HostFacts(max_open_files=70))[0] == {"type": "RLIMIT_NOFILE", "soft": 50, "hard": 70}
 
 
 def security(**kwargs: Any) -> ContainerSecurity:
