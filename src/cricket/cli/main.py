@@ -40,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if argv[:1] == ["__complete"]:  # asked by shells at each key, so not one of the commands
+        from cricket.cli.completion import answer
+
+        return answer.main(argv[1:])
     leading, words = _split(argv)
     parser = Parser("cricket", "", "")
     parser.add_argument("--version", action="store_true")

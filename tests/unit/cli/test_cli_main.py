@@ -18,7 +18,7 @@ from cricket.cli.main import main
 from cricket.cli.options import Parser
 
 ROOM = Path(cricket.cli.__file__).parent
-ENTRIES = index.entries()
+ENTRIES = index.entries(hidden=True)
 NAMES = [entry.name for entry in ENTRIES]
 OWN_ROOMS = {
     "cricket.cli",
@@ -30,7 +30,8 @@ OWN_ROOMS = {
     "cricket.errors",
     "cricket",
 }
-INTO_THE_ENGINE = {"serve.py", "network_init.py", "configuration.py", "offline.py"} | {p.name for p in ROOM.rglob("config_*.py")}
+INTO_THE_ENGINE = {"serve.py", "network_init.py", "configuration.py", "offline.py"}
+INTO_THE_ENGINE |= {p.name for p in ROOM.rglob("config_*.py")}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,7 +83,8 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
     for words in (["--help"], ["-h"], ["help"]):
         assert main(words) == 0
         said = capsys.readouterr().out
-        assert all(f"\n  {entry.name} " in said and entry.summary in said for entry in ENTRIES)
+        assert all(f"\n  {entry.name} " in said and entry.summary in said for entry in index.entries())
+        assert not any(f"\n  {name} " in said for name in (*index.HIDDEN, *index.ALIASES))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
