@@ -45,6 +45,9 @@ _WORK = frozenset(
     ]
 )
 
+# What every runtime can do. (A socket of containerd's answers also when its part for CRI is switched off.)
+_EVERYWHERE = frozenset(["Version", "Status", "ListContainers", "ListPodSandbox", "ListImages"])
+
 
 class Client:
     """A connection; a context manager. Raises EndpointError for an endpoint that is none, UnreachableError at once when
@@ -125,6 +128,9 @@ class Client:
             return RemoteError(code, f"no answer within {limit:g} s", where=name, todo=todo)
         if code is Code.UNIMPLEMENTED and not hasattr(api_pb2, f"{name}Request"):
             return RemoteError(code, "this runtime cannot do that", where=name, todo="it is for Cricket's own daemon")
+        if code is Code.UNIMPLEMENTED and name in _EVERYWHERE:
+            todo = "in containerd the cri plugin may be disabled: see disabled_plugins of its configuration"
+            return RemoteError(code, "what answers does not speak CRI v1", where=self.endpoint, todo=todo)
         words = error.details() or ""
         return RemoteError(code, words or f"the runtime answered {code.name}", where="" if words else name)
 

@@ -11,6 +11,7 @@ import os
 
 from cricket.cli import find, options
 from cricket.cli.connect import connect
+from cricket.cli.errors import UsageError
 from cricket.cli.forms import print_document
 
 EXAMPLES = """\
@@ -22,7 +23,8 @@ EXAMPLES = """\
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("container", help="id or name")
-    parser.add_argument("file", help="where to")
+    parser.add_argument("file", nargs="?", help="where to")
+    parser.add_argument("-e", "--export", dest="export", metavar="FILE", help=argparse.SUPPRESS)  # crictl's
     parser.add_argument("--limit", type=options.seconds, default=0.0, metavar="SPAN", help="time it may take")
     options.add_output(parser)
     options.add_client(parser)
@@ -30,7 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write it."""
-    path = os.path.abspath(args.file)
+    if bool(args.file) == bool(args.export):
+        raise UsageError("say which file to write", todo="see `cricket checkpoint --help`")
+    path = os.path.abspath(args.file or args.export)
     with connect(args) as client:
         container_id = find.container(client, args.container, running=True).id
         client.call("CheckpointContainer", container_id=container_id, location=path, timeout=math.ceil(args.limit))

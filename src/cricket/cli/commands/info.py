@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from cricket._proto.cri import api_pb2
 from cricket.cli import options
 from cricket.cli.connect import connect
 from cricket.cli.forms import print_document
@@ -58,11 +59,7 @@ def _gather(client: Client, why: str) -> dict[str, Any]:
     if side is not None:
         found |= {"pid": side.pid, "startedAt": side.started_at, "facts": dict(sorted(side.facts.items()))}
     if config is not None:
-        found["cgroupDriver"] = (
-            config.DESCRIPTOR.file.enum_types_by_name["CgroupDriver"]
-            .values_by_number[config.linux.cgroup_driver]
-            .name.lower()
-        )
+        found["cgroupDriver"] = api_pb2.CgroupDriver.Name(config.linux.cgroup_driver).lower()
     found["pods"] = len(client.call("ListPodSandbox").items)
     found["containers"] = len(client.call("ListContainers").containers)
     found["images"] = len(client.call("ListImages").images)

@@ -28,7 +28,8 @@ KINDS = ("container", "pod", "image")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("object", nargs="+", help="id or name")
-    parser.add_argument("--kind", choices=KINDS, help="what it is (default: whatever is found first)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="without what the runtime adds of itself")
+    parser.add_argument("--kind", "--type", choices=KINDS, help="what it is (default: whatever is found first)")
     options.add_output(parser)
     options.add_client(parser)
 
@@ -37,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Show each; several are a list in JSON."""
     with connect(args) as client:
         found = [_look(client, name, args.kind) for name in args.object]
+    for value in found if args.quiet else ():
+        del value["info"]
     if print_document(args.output, found if len(found) > 1 else found[0]):
         return 0
     for number, value in enumerate(found):

@@ -25,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="also when it runs")
     parser.add_argument("-a", "--all", action="store_true", help="all containers; needs -f when some run")
     parser.add_argument("--exited", action="store_true", help="all containers that have ended")
+    # crictl removes logs and has this to keep them; here they are left to the kubelet, who has made the directory.
+    parser.add_argument("-k", "--keep-logs", action="store_true", help=argparse.SUPPRESS)
     options.add_output(parser)
     options.add_client(parser)
 

@@ -20,17 +20,26 @@ EXAMPLES = """\
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("image", nargs="*", help="id, name:tag or name@digest")
-    parser.add_argument("--unused", action="store_true", help="all that no container uses and that are not pinned")
+    parser.add_argument(
+        "-q",
+        "--prune",
+        "--unused",
+        dest="unused",
+        action="store_true",
+        help="all that no container uses and that are not pinned",
+    )
+    parser.add_argument("-a", "--all", action="store_true", help="all that are not pinned")
+    parser.add_argument("-f", "--force", action="store_true", help=argparse.SUPPRESS)  # docker's; nothing is refused
     options.add_output(parser)
     options.add_client(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Remove each."""
-    if bool(args.image) == args.unused:
-        raise UsageError("name images, or give --unused", todo="see `cricket rmi --help`")
+    if bool(args.image) + args.unused + args.all != 1:
+        raise UsageError("name images, or give one of --unused and --all", todo="see `cricket rmi --help`")
     with connect(args) as client:
-        return each(args, args.image or _unused(client), lambda name: _remove(client, name))
+        return each(args, args.image or _all(client, args.unused), lambda name: _remove(client, name))
 
 
 def _remove(client: Client, name: str) -> str:
@@ -41,8 +50,9 @@ def _remove(client: Client, name: str) -> str:
     return str(status.image.id)
 
 
-def _unused(client: Client) -> list[str]:
-    used = {word for c in client.call("ListContainers").containers for word in (c.image_id, c.image_ref, c.image.image)}
+def _all(client: Client, unused: bool) -> list[str]:
+    listed = client.call("ListContainers").containers if unused else ()
+    used = {word for c in listed for word in (c.image_id, c.image_ref, c.image.image)}
     return [
         image.id
         for image in client.call("ListImages").images

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 
+from cricket._proto.cri import api_pb2
 from cricket.cli import find, options
 from cricket.cli.connect import connect
 from cricket.cli.each import each
+from cricket.cli.errors import UsageError
 from cricket.client.connection import Client
 
 EXAMPLES = """\
@@ -18,7 +20,8 @@ EXAMPLES = """\
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("container", nargs="+", help="id or name")
+    parser.add_argument("container", nargs="*", help="id or name")
+    parser.add_argument("-a", "--all", action="store_true", help="all that run")
     parser.add_argument(
         "-t", "--time", type=options.seconds, default=10.0, metavar="SECONDS", help="time before SIGKILL (default: 10)"
     )
@@ -28,8 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Stop each."""
+    if bool(args.container) == args.all:
+        raise UsageError("name containers, or give --all", todo="see `cricket stop --help`")
     with connect(args) as client:
-        return each(args, args.container, lambda name: stop(client, name, args.time))
+        names = args.container or [
+            item.id for item in client.call("ListContainers").containers if item.state == api_pb2.CONTAINER_RUNNING
+        ]
+        return each(args, names, lambda name: stop(client, name, args.time))
 
 
 def stop(client: Client, name: str, seconds: float) -> str:
