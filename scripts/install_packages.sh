@@ -5,7 +5,7 @@ set -euo pipefail
 
 RUN="python3-venv crun runc conmon containernetworking-plugins catatonit criu iptables nftables iproute2 util-linux
      busybox-static ca-certificates"
-TEST="docker-registry skopeo umoci nginx-light openssl apache2-utils procps strace gcc libc6-dev"
+TEST="containerd docker-registry skopeo umoci nginx-light openssl apache2-utils procps strace gcc libc6-dev"
 
 packages=$RUN
 [ "${1:-run}" = test ] && packages="$RUN $TEST"

@@ -57,8 +57,12 @@ class DaemonProcess:
     def cri(self) -> Cri:
         """The connection of this life."""
         if self._cri is None:
-            self._cri = Cri(self.config["socket"])
+            self._cri = Cri(self.cri_socket())
         return self._cri
+
+    def cri_socket(self) -> str:
+        """Where CRI is served."""
+        return str(self.config["socket"])
 
     def start(self, **env: str) -> Cri:
         """Start and wait until it serves. `env` is added to its environment."""
@@ -73,11 +77,14 @@ class DaemonProcess:
         ours = ("CRICKET_", "PYTEST_", "GRPC_", "PYTHONDONTWRITEBYTECODE")
         clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         settings = {"CRICKET_TEST": self.token, "NOTIFY_SOCKET": "@" + address[1:], **env}
-        argv = [sys.executable, "-c", _MAIN, str(self.config_path)]
         self._ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ready.bind(address)
         with open(self.log_path, "ab") as log:
-            self._process = subprocess.Popen(argv, env=clean | settings, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(self.command(), env=clean | settings, stderr=log, stdin=subprocess.DEVNULL)
+
+    def command(self) -> list[str]:
+        """What is executed."""
+        return [sys.executable, "-c", _MAIN, str(self.config_path)]
 
     def ready_within(self, seconds: float) -> None:
         """Raises TimeoutError when it does not serve within so many seconds; it goes on."""

@@ -34,20 +34,27 @@ class Node:
         self.root, self.state = directory / "root", Path("/run") / self.token  # sockets want short paths
         self.logs = directory / "logs"
         self.socket = f"{self.state}/cricket.sock"
+        self.daemon = self._daemon()
+        self.daemon.write_config(**config)
+        self.leaks = self._leak_check()
+        self._serial = itertools.count(1)
+
+    def _daemon(self) -> DaemonProcess:
+        registry = self.registry
         settings: dict[str, Any] = {
             "root": str(self.root),
             "state": str(self.state),
             "socket": self.socket,
             "cgroup_driver": "cgroupfs",
             "log": {"level": "info"},
-            "network": {"conf_dirs": [str(network.conf_dir)], "bin_dirs": [BIN_DIR]},
+            "network": {"conf_dirs": [str(self.network.conf_dir)], "bin_dirs": [BIN_DIR]},
             "images": {"certs_dirs": [str(registry.certs_dir)] if registry else [], "registries_conf": []},
             "nri": {"enable": False},
         }
-        self.daemon = DaemonProcess(directory, settings, self.token)
-        self.daemon.write_config(**config)
-        self.leaks = LeakCheck(self.root, self.state, network, self.token)
-        self._serial = itertools.count(1)
+        return DaemonProcess(self.directory, settings, self.token)
+
+    def _leak_check(self) -> LeakCheck:
+        return LeakCheck(self.root, self.state, self.network, self.token)
 
     @classmethod
     @contextlib.contextmanager

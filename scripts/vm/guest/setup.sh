@@ -27,4 +27,5 @@ install -m 755 "$here/mount_checkout.sh" /usr/local/sbin/mount-checkout
 systemctl enable checkout.service cricket-tests.service
 # What only costs time in a machine that lives for minutes.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
-    e2scrub_reap.service systemd-timesyncd.service docker-registry.service nginx.service systemd-pstore.service
+    e2scrub_reap.service systemd-timesyncd.service containerd.service docker-registry.service \
+    nginx.service systemd-pstore.service

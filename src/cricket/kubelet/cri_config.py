@@ -47,6 +47,9 @@ async def sandbox_config(pod: Pod, node: Node, attempt: int = 0) -> Any:
     """The PodSandboxConfig. Allocates the ids of a pod with `hostUsers: false`; makes the log directory. Raises
     FailedCreatePodSandBox. The runtime handler for RunPodSandbox is `runtime_handler(pod, node)`."""
     log_directory = pod_files.log_directory(pod, node)
+    if pod.spec.security_context.supplemental_groups_policy == "Strict" and not node.groups_policy:
+        # Such a runtime would give the container the groups of its image without a word.
+        raise FailedCreatePodSandBox("SupplementalGroupsPolicy=Strict is not supported in this node")
     with map_errors(OSError, FailedCreatePodSandBox, "cannot make the log directory", where=log_directory):
         await asyncio.to_thread(pod_files.make_log_directory, pod, None, node)
     overhead, resources = pod_resources(pod, node)

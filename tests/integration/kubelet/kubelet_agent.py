@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.node import until
+from harness.node import Node, until
 
 _MAIN = "import sys; from cricket.cli.main import main; sys.exit(main())"
 Json = dict[str, Any]
@@ -152,3 +153,20 @@ class AgentProcess:
 
 def _ready(status: Json) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+
+
+@contextlib.contextmanager
+def agent_on(node: Node, image: str, directory: Path) -> Iterator[AgentProcess]:
+    """An agent with an empty folder of manifests; after the test its pods are ended by it and nothing is left."""
+    made = AgentProcess(directory, node.socket, f"/{node.token}", node.token, image)
+    try:
+        made.start()
+        yield made
+        print(made.log(), *made.told(), sep="\n")  # for failures
+        made.end_pods()
+        made.stop()
+        assert not made.left(), made.left()
+        node.assert_clean("the agent")
+    finally:
+        made.kill()
+        node.remove_pods()

@@ -41,12 +41,13 @@ class Expectation(NamedTuple):
         if field == "log":
             return " ".join(agent.output(name, self.pod).split()).strip()
         statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-        return _of_container(next(c for c in statuses if c["name"] == name), field)
+        found = [container for container in statuses if container["name"] == name]
+        return _of_container(found[0], field) if found else "(no status yet)"
 
 
 def _of_pod(status: Json, field: str) -> str:
     if field == "ready":
-        return _bool(any(c["type"] == "Ready" and c["status"] == "True" for c in status["conditions"]))
+        return _bool(any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())))
     return str(status.get({"qos": "qosClass", "ip": "podIP"}.get(field, field), ""))
 
 
@@ -75,3 +76,9 @@ def needs(path: Path) -> list[str]:
     """The features that a manifest needs."""
     found = re.search(r"^# needs: (.*)$", path.read_text(), re.M)
     return found.group(1).replace(",", " ").split() if found else []
+
+
+def stops(path: Path) -> list[tuple[str, str, float]]:
+    """`# stops: POD least|within SECONDS`: how long a pod of a manifest that is removed takes to end."""
+    found = re.findall(r"^# stops: (\S+) (least|within) (\d+)$", path.read_text(), re.M)
+    return [(pod, operator, float(seconds)) for pod, operator, seconds in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from kubelet_pods import NODE, pod
 from msgspec.structs import replace
 
 from cricket._proto.cri import api_pb2 as pb
+from cricket.kubelet.cri_config import sandbox_config
 from cricket.kubelet.cri_security import container_security, masked_paths, sandbox_security
-from cricket.kubelet.failure import CreateContainerConfigError
+from cricket.kubelet.failure import CreateContainerConfigError, FailedCreatePodSandBox
 from cricket.kubelet.model.pod import Pod
 
 ROOT = pb.Image(id="i")
@@ -110,3 +112,12 @@ def test_sandbox() -> None:
     assert list(found.supplemental_groups) == [2]
     assert found.seccomp.profile_type == pb.SecurityProfile.RuntimeDefault
     assert not found.namespace_options.HasField("userns_options")
+
+
+async def test_a_runtime_without_policies_for_groups_gets_no_strict_pod(tmp_path: Path) -> None:
+    strict = pod(spec="securityContext: {supplementalGroupsPolicy: Strict}")
+    node = replace(NODE, root=str(tmp_path / "root"), log_root=str(tmp_path / "logs"))
+    with pytest.raises(FailedCreatePodSandBox, match="SupplementalGroupsPolicy=Strict is not supported"):
+        await sandbox_config(strict, node)
+    config = await sandbox_config(strict, replace(node, groups_policy=True))
+    assert config.linux.security_context.supplemental_groups_policy == pb.Strict
