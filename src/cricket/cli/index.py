@@ -59,6 +59,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "bench explain": "Show where the time of one pod goes",
         "bench cli": "Measure how fast commands start",
         "network init": "Write a network configuration for a node that has none",
+        "completion": "Print a script that completes in bash, zsh or fish",
     },
 }
 
