@@ -54,7 +54,7 @@ class Sources:
             try:
                 self._add_pod(find.sandbox(self._client, name))
             except NotFound:
-                raise unknown from None
+                raise NotFound("there is no such container or pod", where=name, todo=unknown.todo) from None
 
     def _add_pod(self, box: Any) -> None:
         self._boxes[box.id] = box

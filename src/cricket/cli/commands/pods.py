@@ -27,6 +27,7 @@ WIDE = ("IP", "PID", "RUNNING", "UID")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     filters.add_filters(parser, filters.SANDBOX_STATES)
+    parser.add_argument("-A", "--all-namespaces", action="store_true", help=argparse.SUPPRESS)  # kubectl's
     listing.add_newest(parser)
     listing.add_listing(parser)
     options.add_client(parser)
