@@ -120,10 +120,10 @@ async def _start(e: Parts, box: Sandbox, warm: Warm | None) -> Sandbox:
 
 
 async def _take_over(e: Parts, box: Sandbox, warm: Warm) -> Sandbox:
-    """Namespaces, shared memory and network are there."""
-    with stage("warm sandbox", box.id):
-        sysctls = dict(box.config.sysctls)  # those of the configuration are set
-        await warm_make.dress(warm, e.layout, sandbox_files.hostname(box), sysctls)
+    """Namespaces, shared memory and network are there, the hostname is set, and the sysctls of the configuration."""
+    if box.config.sysctls:
+        with stage("sysctls", box.id):
+            await warm_make.set_sysctls(warm, e.layout, dict(box.config.sysctls))
     return box.with_network(e.layout.pin(box.id, "net"), warm.ips)
 
 

@@ -63,11 +63,19 @@ def claim(warm: Warm, layout: Layout) -> None:
     effect("warm sandbox claimed")
 
 
-async def dress(warm: Warm, layout: Layout, hostname: str, sysctls: dict[str, str]) -> None:
-    """Give its namespaces the pod's hostname and the sysctls that it has not yet. Raises InvalidArgument, Internal."""
+def name(warm: Warm, layout: Layout, hostname: str) -> None:
+    """Give it the hostname of the pod that is about to claim it. In a throw-away thread. Raises Internal.
+
+    Before the claim, as the thread is there: should the daemon die in between, the next pod's takes its place.
+    """
+    set_up_pinned({"uts": layout.pin(warm.id, "uts")}, hostname=hostname)
+
+
+async def set_sysctls(warm: Warm, layout: Layout, sysctls: dict[str, str]) -> None:
+    """Set the pod's own sysctls, after the claim. Raises InvalidArgument, Internal."""
     paths = {kind: layout.pin(warm.id, kind) for kind in KINDS}
-    await in_own_thread(lambda: set_up_pinned(paths, hostname=hostname, sysctls=sysctls))
-    effect("warm sandbox dressed")
+    await in_own_thread(lambda: set_up_pinned(paths, sysctls=sysctls))
+    effect("warm sandbox sysctls")
 
 
 async def remove(sandbox_id: str, layout: Layout, network: Network) -> None:
@@ -97,8 +105,3 @@ def read(layout: Layout, sandbox_id: str) -> Warm | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return found if found.id == sandbox_id else None
-
-
-def exists(warm: Warm, layout: Layout) -> bool:
-    """Whether it is still there and warm."""
-    return read(layout, warm.id) is not None

@@ -21,7 +21,7 @@ import msgspec
 from cricket.config.model import Config
 from cricket.errors import CricketError
 from cricket.kernel.netns_thread import in_own_thread
-from cricket.lifecycle import warm_fit, warm_make
+from cricket.lifecycle import sandbox_files, warm_fit, warm_make
 from cricket.lifecycle.clock import new_id
 from cricket.lifecycle.layout import Layout
 from cricket.lifecycle.operations import Operations
@@ -32,6 +32,7 @@ from cricket.network.warm import Terms, Unsafe, intact
 from cricket.store.store import Store
 from cricket.types.metrics import REGISTRY
 from cricket.types.sandbox import SandboxConfig
+from cricket.types.stage import stage
 
 log = logging.getLogger(__name__)
 _PAUSE = 0.02  # seconds between two steps of the task: at most 50 a second
@@ -90,12 +91,16 @@ class WarmPool:
                     self.kick()
 
     async def take(self, config: SandboxConfig) -> Warm | None:
-        """A warm sandbox for this pod, None when it needs one of its own or none is ready. Raises nothing of its own.
+        """A warm sandbox with this pod's hostname, None when it needs one of its own or none is ready. Raises nothing.
 
         It is the caller's: a record with its id claims it, or it is given back.
         """
         if not self._size:
             return None
+        with stage("warm sandbox"):
+            return await self._take(config)
+
+    async def _take(self, config: SandboxConfig) -> Warm | None:
         terms, digest = await self._terms()
         ready = terms is not None and self._network.condition().status
         if terms is None or not ready or not warm_fit.fits(config, self._network, terms):
@@ -104,7 +109,7 @@ class WarmPool:
         while self._ready:
             warm = self._ready.pop(next(iter(self._ready)))
             try:
-                wrong = await self._wrong(warm, terms, digest)
+                wrong = await self._wrong(warm, terms, digest, sandbox_files.hostname_of(config))
             except BaseException:
                 self._leaving[warm.id] = None
                 raise
@@ -286,13 +291,19 @@ class WarmPool:
         ours = msgspec.json.encode([found.digest, sorted(self._sysctls().items())])
         return found, sha256(ours).hexdigest()
 
-    async def _wrong(self, warm: Warm, terms: Terms, digest: str) -> str:
-        """What is wrong with it, "" for nothing."""
+    async def _wrong(self, warm: Warm, terms: Terms, digest: str, hostname: str = "") -> str:
+        """What is wrong with it, "" for nothing; then it has the hostname."""
         if warm.digest != digest:
             return "it was made on other terms"
-        netns = self._layout.pin(warm.id, "net")
+
+        def work() -> str:
+            wrong = intact(warm.id, self._layout.pin(warm.id, "net"), warm.result, terms)
+            if hostname and not wrong:
+                warm_make.name(warm, self._layout, hostname)
+            return wrong
+
         try:
-            return await in_own_thread(lambda: intact(warm.id, netns, warm.result, terms))
+            return await in_own_thread(work)
         except CricketError as error:
             return str(error)
 

@@ -74,6 +74,7 @@ class Pool:
         monkeypatch.setattr(warm_make, "make", self._make)
         monkeypatch.setattr(warm_make, "remove", self._remove)
         monkeypatch.setattr(warm_make, "read", self._read)
+        monkeypatch.setattr(warm_make, "name", lambda *_: None)
         monkeypatch.setattr(warm_pool, "intact", lambda sandbox_id, *_: "gone" if sandbox_id in self.broken else "")
         monkeypatch.setattr(warm_pool, "_PAUSE", 0)
 
