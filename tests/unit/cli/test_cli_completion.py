@@ -96,6 +96,8 @@ def test_commands() -> None:
     assert set(offered("help", "")) == set(offered(""))
     assert "config" in offered("co") and "ps" not in offered("co")
     assert offered("config", "s") == ["show"]
+    assert {"logs", "ls", "inspect"} <= set(offered("container", "")) and "container" not in offered("")
+    assert offered("container", "logs", "--fol") == ["--follow"]
     assert "--runtime-endpoint" in offered("--r") and "ps" in offered("-r", "/x.sock", "p")
     assert offered("nosuch", "") == offered("help", "ps", "") == []
 
@@ -125,7 +127,7 @@ def test_every_option_of_every_command_is_offered(entry: index.Entry) -> None:
         ("ps -o j", "json jsonpath="),
         ("ps -o jsonp", "jsonpath= :nospace"),
         ("doctor sel", "selinux"),
-        ("doctor kern", "kernel-version kernel"),
+        ("doctor kern", "kernel kernel-version"),
         ("runp ", ":file"),
         ("serve --root ", ":dir"),
         ("serve --config ", ":file"),

@@ -236,10 +236,10 @@ def _reserved(host: Fake) -> None:
 
 
 def _ports(host: Fake) -> None:
-    for port in ("veth1", "veth2"):
+    for port, owner in (("veth1", ID), ("veth2", OTHER)):
         host.write(f"/sys/class/net/cni0/brif/{port}")
-    result = {"result": {"interfaces": [{"name": "cni0"}, {"name": "veth1"}]}}
-    host.write(f"/var/lib/cricket/network/results/net-{ID}-eth0", json.dumps(result))
+        result = {"result": {"interfaces": [{"name": "cni0"}, {"name": port}]}}
+        host.write(f"/var/lib/cricket/network/results/net-{owner}-eth0", json.dumps(result))
 
 
 def _monitor(host: Fake) -> None:
@@ -600,6 +600,10 @@ def test_another_runtime_at_the_endpoint_is_not_cricket(host: Fake) -> None:
     host.facts(_answer=daemon(name="containerd", version="2.0", config={}, path="", cgroup_driver=""))
     assert [f for f in found(host) if "check failed" in f.what] == []
     assert found(host, "config-in-force", "daemon") == []
+    _networks(host, name="", path="", plugins=())
+    assert [f.severity for f in found(host, "network-config")] == [Severity.INFO]
+    host.facts(_answer=daemon(conditions=(Condition("HasNoWarnings", False, "old"),)))
+    assert [f.severity for f in found(host, "ready")] == [Severity.INFO]
 
 
 def test_what_only_root_sees_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -615,7 +619,7 @@ def test_a_check_that_breaks_does_not_stop_the_others(host: Fake, monkeypatch: p
     def broken(_host: Host) -> Any:
         raise FileNotFoundError(2, "gone", "/proc/1")
 
-    chosen = [checks.Check("a", "g", broken), *checks.choose(["swap"])]
+    chosen = [checks.Check("a", "g", "?", broken), *checks.choose(["swap"])]
     first, second = checks.examine(host, chosen)
     assert first.unseen and "/proc/1" in first.what and second.severity is Severity.OK
 
@@ -649,7 +653,9 @@ def test_names_of_checks_and_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean kernel?" in capsys.readouterr().err
     assert main(["doctor", "--list", "-o", "json"]) == 0
     listed = json.loads(capsys.readouterr().out)["checks"]
-    assert [c["check"] for c in listed] == [c.name for c in checks.CHECKS] and all(c["about"] for c in listed)
+    assert [c["check"] for c in listed] == [c.name for c in checks.CHECKS] and all(
+        c["question"].endswith("?") for c in listed
+    )
     assert all(re.fullmatch(r"[a-z][a-z-]*", c["check"]) for c in listed)
 
 

@@ -74,6 +74,6 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace, chosen: Sequence[Check]) -> None:
-    entries = [{"check": check.name, "group": check.group, "about": check.about} for check in chosen]
+    entries = [{"check": check.name, "group": check.group, "question": check.question} for check in chosen]
     if not print_document(args.output, {"checks": entries}, items="checks"):
-        print_table(("GROUP", "CHECK", "LOOKS AT"), [(e["group"], e["check"], e["about"]) for e in entries])
+        print_table(("GROUP", "CHECK", "QUESTION"), [(e["group"], e["check"], e["question"]) for e in entries])

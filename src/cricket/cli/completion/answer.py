@@ -84,7 +84,7 @@ def _leading(before: list[str], word: str) -> tuple[list[str], list[str] | None,
 
 
 def _commands(before: Sequence[str]) -> Iterator[Candidate]:
-    """The commands that go on after these words; of families the first word."""
+    """The commands that go on after these words, of families the first word; behind a first word also aliases."""
     depth, seen = len(before), set()
     for entry in index.entries():
         words = entry.name.split()
@@ -93,6 +93,10 @@ def _commands(before: Sequence[str]) -> Iterator[Candidate]:
             exact = len(words) == depth + 1
             family = ", ".join(e.name.partition(" ")[2] for e in index.below(words[depth]))
             yield Candidate(words[depth], entry.summary if exact else family)
+    for alias, meant in index.ALIASES.items() if before else ():
+        words = alias.split()
+        if words[:depth] == list(before) and len(words) > depth:
+            yield Candidate(words[depth], f"cricket {' '.join(meant)}")
 
 
 def _names(place: Place) -> Iterator[Candidate]:
@@ -126,10 +130,10 @@ def _value(command: str, action: argparse.Action, word: str, before: Sequence[st
         elif kind == "endpoint":
             yield from _endpoints()
         elif kind == "check":
-            from cricket.cli.doctor.checks import CHECKS
+            from cricket.cli.doctor.checks import CHECKS, GROUPS
 
-            yield from (Candidate(check.name, check.about) for check in CHECKS)
-            yield from (Candidate(group, "a group of checks") for group in dict.fromkeys(c.group for c in CHECKS))
+            yield from (Candidate(group, "a group of checks") for group in GROUPS)
+            yield from (Candidate(check.name, check.question) for check in CHECKS)
         elif kind == "command":
             yield from _commands([])
 

@@ -30,104 +30,93 @@ from cricket.errors import CricketError
 
 
 class Check(NamedTuple):
-    """A check: `look` yields what it finds; nothing where there is nothing to look at."""
+    """A check: the question that it answers, and what answers it; nothing where there is nothing to look at."""
 
     name: str
     group: str
+    question: str
     look: Callable[[Host], Findings]
 
-    @property
-    def about(self) -> str:
-        """The first line of what the check says of itself."""
-        return (self.look.__doc__ or "").strip().split("\n")[0]
 
-
-_GROUPS: dict[str, dict[str, Callable[[Host], Findings]]] = {
-    "daemon": {"daemon": daemon.answers, "ready": daemon.ready, "socket-access": security.access},
-    "configuration": {
-        "config-files": configuration.files,
-        "config-in-force": configuration.in_force,
-        "credentials": security.credentials,
-    },
-    "kernel": {
-        "kernel-version": kernel.version,
-        "modules": kernel.modules,
-        "namespaces": kernel.namespaces,
-        "user-namespaces": kernel.user_namespaces,
-        "overlayfs": kernel.overlayfs,
-        "seccomp": kernel.seccomp,
-        "pressure": kernel.pressure,
-        "capabilities": kernel.capabilities,
-    },
-    "cgroups": {
-        "cgroup-version": cgroups.version,
-        "cgroup-controllers": cgroups.controllers,
-        "cgroup-split": cgroups.split,
-        "cgroup-driver": cgroups.driver,
-        "cgroup-delegation": cgroups.delegation,
-        "swap": cgroups.swap,
-        "huge-pages": cgroups.huge_pages,
-    },
-    "programs": {
-        "crun": programs.crun,
-        "runc": programs.runc,
-        "conmon": programs.conmon,
-        "catatonit": programs.init,
-        "util-linux": programs.util_linux,
-        "criu": programs.criu,
-    },
-    "handlers": {"handlers": handlers.work, "handler-features": handlers.features},
-    "security": {"apparmor": security.apparmor, "selinux": security.selinux},
-    "limits": {
-        "inotify": limits.inotify,
-        "open-files": limits.open_files,
-        "process-ids": limits.process_ids,
-        "memory-maps": limits.memory_maps,
-    },
-    "disk": {
-        "disk-space": disks.space,
-        "inodes": disks.inodes,
-        "file-system": disks.file_system,
-        "d-type": disks.d_type,
-        "propagation": disks.propagation,
-        "volume-mounts": disks.volumes,
-    },
-    "network": {
-        "network-config": network.configuration,
-        "network-plugins": network.plugins,
-        "subnet": network.subnet,
-        "addresses": network.addresses,
-        "ip-forward": limits.forwarding,
-        "bridge-filter": limits.bridge_filter,
-        "rp-filter": limits.reverse_path,
-        "connections": limits.connections,
-        "iptables": firewall.iptables,
-        "forward-policy": firewall.forward,
-        "name-servers": network.name_servers,
-    },
-    "neighbours": {"other-runtimes": others.runtimes},
-    "kubelet": {
-        "kubelet-endpoint": kubelet.endpoint,
-        "kubelet-cgroup-driver": kubelet.cgroup_driver,
-        "kubelet-cgroup-version": kubelet.old_cgroups,
-        "kubelet-swap": kubelet.swap,
-    },
-    "leftovers": {
-        "orphaned-pods": leftovers.daemon,
-        "state-left": leftovers.directories,
-        "mounts-left": leftovers.mounts,
-        "cgroups-left": leftovers.groups,
-        "monitors-left": leftovers.monitors,
-        "addresses-left": leftovers_network.addresses,
-        "interfaces-left": leftovers_network.interfaces,
-    },
-}
-CHECKS = tuple(Check(name, group, look) for group, checks in _GROUPS.items() for name, look in checks.items())
+CHECKS = (
+    Check("daemon", "daemon", "Does the daemon answer?", daemon.answers),
+    Check("ready", "daemon", "Are runtime and network ready?", daemon.ready),
+    Check("socket-access", "daemon", "Who may open the socket, and so become root?", security.access),
+    Check("config-files", "configuration", "Is the configuration valid?", configuration.files),
+    Check("config-in-force", "configuration", "Does the daemon run with what the files say?", configuration.in_force),
+    Check("credentials", "configuration", "Are passwords of registries closed to others?", security.credentials),
+    Check("kernel-version", "kernel", "Is the kernel new enough, and what does it lack?", kernel.version),
+    Check("modules", "kernel", "Can kernel modules be loaded?", kernel.modules),
+    Check("namespaces", "kernel", "Are there namespaces of all kinds, and enough of them?", kernel.namespaces),
+    Check("user-namespaces", "kernel", "Can pods have user namespaces?", kernel.user_namespaces),
+    Check("overlayfs", "kernel", "Is overlayfs there, of which root file systems are made?", kernel.overlayfs),
+    Check("seccomp", "kernel", "Can system calls be filtered?", kernel.seccomp),
+    Check("pressure", "kernel", "Is there pressure stall information?", kernel.pressure),
+    Check("capabilities", "kernel", "May root, or the daemon, do what containers need?", kernel.capabilities),
+    Check("cgroup-version", "cgroups", "Is it cgroup v2, as kubelets expect?", cgroups.version),
+    Check("cgroup-controllers", "cgroups", "Can CPU, memory and processes be limited?", cgroups.controllers),
+    Check("cgroup-split", "cgroups", "Are controllers in both versions, where crun does not work?", cgroups.split),
+    Check("cgroup-driver", "cgroups", "Does the one make cgroups who rules the host?", cgroups.driver),
+    Check("cgroup-delegation", "cgroups", "Can controllers be handed down to pods?", cgroups.delegation),
+    Check("swap", "cgroups", "Is there swap, and is it accounted?", cgroups.swap),
+    Check("huge-pages", "cgroups", "Can reserved huge pages be limited?", cgroups.huge_pages),
+    Check("crun", "programs", "Is crun there, not too old, with CRIU?", programs.crun),
+    Check("runc", "programs", "Is runc there, without known holes?", programs.runc),
+    Check("conmon", "programs", "Is conmon there, which holds streams, logs and exit codes?", programs.conmon),
+    Check("catatonit", "programs", "Is catatonit there, the init of pods that share processes?", programs.init),
+    Check("util-linux", "programs", "Are unshare and nsenter there, for user namespaces?", programs.util_linux),
+    Check("criu", "programs", "Does CRIU work on this kernel, for checkpoints?", programs.criu),
+    Check("handlers", "handlers", "Does each runtime make a container here?", handlers.work),
+    Check("handler-features", "handlers", "What can the runtimes not do here?", handlers.features),
+    Check("apparmor", "security", "If AppArmor is active, can profiles be loaded?", security.apparmor),
+    Check("selinux", "security", "If SELinux is active, are containers labelled?", security.selinux),
+    Check("inotify", "limits", "Can enough files be watched?", limits.inotify),
+    Check("open-files", "limits", "Can enough files be opened?", limits.open_files),
+    Check("process-ids", "limits", "Can enough processes run?", limits.process_ids),
+    Check("memory-maps", "limits", "Are there as many memory maps as databases want?", limits.memory_maps),
+    Check("disk-space", "disk", "Is there room for images and containers?", disks.space),
+    Check("inodes", "disk", "Are there inodes for their files?", disks.inodes),
+    Check("file-system", "disk", "Can overlays lie on the file system?", disks.file_system),
+    Check("d-type", "disk", "If it is xfs, was it made for overlays?", disks.d_type),
+    Check("propagation", "disk", "Are mounts shared with pods that ask for it?", disks.propagation),
+    Check("volume-mounts", "disk", "Can programs in volumes be run?", disks.volumes),
+    Check("network-config", "network", "Is there a network, and the one that was meant?", network.configuration),
+    Check("network-plugins", "network", "Are its plugins installed?", network.plugins),
+    Check("subnet", "network", "Are the pods' addresses somebody else's?", network.subnet),
+    Check("addresses", "network", "Are addresses left?", network.addresses),
+    Check("ip-forward", "network", "Are packets forwarded?", limits.forwarding),
+    Check("bridge-filter", "network", "Does kube-proxy see packets on a bridge?", limits.bridge_filter),
+    Check("rp-filter", "network", "May replies come back another way?", limits.reverse_path),
+    Check("connections", "network", "Is there room for tracked connections?", limits.connections),
+    Check("iptables", "network", "Does the kernel take rules for masquerading?", firewall.iptables),
+    Check("forward-policy", "network", "Does the firewall let pods' packets through?", firewall.forward),
+    Check("name-servers", "network", "Can pods reach the host's name servers?", network.name_servers),
+    Check("other-runtimes", "neighbours", "Which other runtimes listen?", others.runtimes),
+    Check("kubelet-endpoint", "kubelet", "Which runtime does the kubelet ask?", kubelet.endpoint),
+    Check(
+        "kubelet-cgroup-driver", "kubelet", "Do kubelet and runtime agree on the cgroup driver?", kubelet.cgroup_driver
+    ),
+    Check("kubelet-cgroup-version", "kubelet", "Does the kubelet accept this host's cgroups?", kubelet.old_cgroups),
+    Check("kubelet-swap", "kubelet", "Does the kubelet accept this host's swap?", kubelet.swap),
+    Check("orphaned-pods", "leftovers", "Are there pods that nobody looks after?", leftovers.daemon),
+    Check("state-left", "leftovers", "Are there directories of pods without a record?", leftovers.directories),
+    Check("mounts-left", "leftovers", "Are there mounts of daemons that are gone?", leftovers.mounts),
+    Check("cgroups-left", "leftovers", "Are there cgroups of containers that are gone?", leftovers.groups),
+    Check("monitors-left", "leftovers", "Are there monitors of containers without a record?", leftovers.monitors),
+    Check("addresses-left", "leftovers", "Are addresses reserved for no pod?", leftovers_network.addresses),
+    Check(
+        "interfaces-left",
+        "leftovers",
+        "Are interfaces on the bridge that belong to no pod?",
+        leftovers_network.interfaces,
+    ),
+)
+GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 
 
 def choose(names: Sequence[str]) -> list[Check]:
     """The checks with these names, or of these groups; without names all. Raises UsageError."""
-    known = {*_GROUPS, *(check.name for check in CHECKS)}
+    known = {*GROUPS, *(check.name for check in CHECKS)}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)

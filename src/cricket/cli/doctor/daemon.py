@@ -7,6 +7,9 @@ from cricket.cli.doctor.finding import Findings, Unseen, error, info, ok, warnin
 from cricket.cli.doctor.host import Host
 from cricket.cli.doctor.others import listening
 
+# Other conditions are between a runtime and its administrator.
+_LOOKED_AT = ("RuntimeReady", "NetworkReady")
+
 
 def answers(host: Host) -> Findings:
     """Somebody listens at the endpoint."""
@@ -22,25 +25,26 @@ def answers(host: Host) -> Findings:
         return
     if host.forbidden:
         raise Unseen("the socket is not open to you", where=path)
-    start = "systemctl start cricket" if host.exists("/etc/systemd/system/cricket.service") else "cricket serve"
     state = listening(host, path)
     if state is None:
-        yield info(f"nobody listens at {path}", "The checks below look without the daemon.", command=start)
+        yield info(f"nobody listens at {path}", "The checks below look without the daemon.", command=host.start)
     elif state is False:
         why = "The daemon has ended without removing its socket: it crashed or was killed. Containers go on."
-        yield warning(f"{path} is left over: nobody listens", why, "Start it; it takes up what runs.", start)
+        yield warning(f"{path} is left over: nobody listens", why, "Start it; it takes up what runs.", host.start)
     else:
         why = f"It says: {host.silence}"
         yield error(f"who listens at {path} does not answer as a runtime", why, "Look into its log.")
 
 
 def ready(host: Host) -> Findings:
-    """The conditions that the kubelet looks at."""
+    """What the runtime says of itself."""
     if host.runtime is None:
         return
     for condition in host.runtime.conditions:
         if condition.status:
             yield ok(f"{condition.type}" + (f" ({condition.message})" if condition.message else ""))
-        else:
+        elif condition.type in _LOOKED_AT:
             why = "The kubelet shows the node as NotReady."
             yield error(f"{condition.type} is false: {condition.message}", why)
+        else:
+            yield info(f"{condition.type} is false: {condition.message}")

@@ -6,11 +6,13 @@ Nothing here changes the host. What may not be read raises `Unseen`; what is not
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from cricket.cli.configuration import PATH
 from cricket.cli.doctor.finding import Unseen
 from cricket.cli.doctor.versions import number
 from cricket.client.endpoint import socket_path
@@ -155,6 +157,13 @@ class Host:
         """Whether systemd is the init (sd_booted(3))."""
         return self.exists("/run/systemd/system")
 
+    @property
+    def start(self) -> str:
+        """The command that starts the daemon."""
+        if self.exists("/etc/systemd/system/cricket.service"):
+            return "systemctl start cricket"
+        return "cricket serve" + ("" if self.config_path == PATH else f" --config {shlex.quote(self.config_path)}")
+
     @cached_property
     def _answer(self) -> Runtime | CricketError:
         from cricket.cli.doctor.asking import ask
@@ -168,6 +177,11 @@ class Host:
     def runtime(self) -> Runtime | None:
         """Who answers at the endpoint, None when nobody does."""
         return None if isinstance(self._answer, CricketError) else self._answer
+
+    @property
+    def foreign(self) -> str:
+        """The name of the runtime that answers when it is not Cricket."""
+        return "" if self.runtime is None or self.runtime.config else self.runtime.name
 
     @property
     def silence(self) -> CricketError | None:

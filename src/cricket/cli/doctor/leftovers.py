@@ -37,7 +37,7 @@ def daemon(host: Host) -> Findings:
     if known.sandboxes:
         what = f"{counted(len(known.sandboxes), 'pod')} recorded, and no daemon runs"
         why = "Containers go on, but nobody sees their ends, restarts them, or can stop them."
-        yield warning(what, why, "Start it; it takes up what is there.", "cricket serve")
+        yield warning(what, why, "Start it; it takes up what is there.", host.start)
     elif not holder:
         yield ok("no pods without a daemon")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from cricket.cli.doctor.finding import Findings, info, ok, warning
 from cricket.cli.doctor.host import Host
@@ -41,7 +42,9 @@ def interfaces(host: Host) -> Findings:
     """Ports of the network's bridges that are in no result."""
     bridges = [str(p.get("bridge") or "cni0") for p in host.networks.plugins if p.get("type") == "bridge"]
     cache = host.config.network.cache_dir or f"{host.config.root}/network"
-    named = {name for place in (f"{cache}/results", _FOREIGN) for name in _interfaces(host, place)}
+    ours = [name for name in host.list(f"{cache}/results") if set(name.split("-")) & host.known.sandboxes]
+    foreign = [f"{_FOREIGN}/{name}" for name in host.list(_FOREIGN)]
+    named = set(_interfaces(host, [*(f"{cache}/results/{name}" for name in ours), *foreign]))
     strays = {
         bridge: [port for port in host.list(f"/sys/class/net/{bridge}/brif") if port not in named] for bridge in bridges
     }
@@ -63,12 +66,12 @@ def _owners(host: Host, directory: str) -> list[str]:
     return [parts[-2] for name in host.list(directory) if len(parts := name.split("-")) >= 3]
 
 
-def _interfaces(host: Host, directory: str) -> list[str]:
-    """The interfaces that the results of a cache name."""
+def _interfaces(host: Host, results: Iterable[str]) -> list[str]:
+    """The interfaces that cached results name."""
     found = []
-    for name in host.list(directory):
+    for path in results:
         try:
-            entries = json.loads(host.read(f"{directory}/{name}"))["result"]["interfaces"]
+            entries = json.loads(host.read(path))["result"]["interfaces"]
             found += [str(entry["name"]) for entry in entries]
         except (ValueError, KeyError, TypeError):
             continue  # not complete, or of an old version without interfaces

@@ -30,7 +30,12 @@ def configuration(host: Host) -> Findings:
     else:
         why = "NetworkReady is false: only pods in the host's network run."
         todo = "Install a CNI network, or let Cricket write a plain one:"
-        yield error(f"no network configuration in {where}", why, todo, "cricket network init")
+        if host.foreign:
+            yield info(
+                f"no network configuration for Cricket in {where}", f"{host.foreign} may have its own elsewhere."
+            )
+        else:
+            yield error(f"no network configuration in {where}", why, todo, "cricket network init")
 
 
 def plugins(host: Host) -> Findings:

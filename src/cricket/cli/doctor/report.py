@@ -48,13 +48,22 @@ def _lines(findings: Sequence[Finding], verbose: bool, width: int) -> Iterator[s
             continue
         rest = f"  {count} ok" if count and not verbose else ""
         yield _paint(title, _BOLD) + _paint(rest, _GREY)
+        before = None
         for finding in shown:
-            yield from _finding(finding, width)
+            yield from _finding(_unrepeated(finding, before), width)
+            before = finding
         yield ""
     if well:
         yield from _wrapped(f"All well: {', '.join(well)}", width, _paint("✓", _COLOURS[Severity.OK]) + " ", "  ")
     yield from _unseen([f for f in findings if f.unseen], width)
     yield _summary(findings, verbose)
+
+
+def _unrepeated(finding: Finding, before: Finding | None) -> Finding:
+    """What the line before has explained already is not said again."""
+    if before is None or before.check != finding.check or before.why != finding.why:
+        return finding
+    return finding._replace(why="", todo="" if before.todo == finding.todo else finding.todo)
 
 
 def _finding(finding: Finding, width: int) -> Iterator[str]:

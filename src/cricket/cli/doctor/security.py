@@ -73,7 +73,8 @@ def access(host: Host) -> Findings:
     if mode & 0o006:
         why = "Who may ask for pods may ask for privileged ones: everybody here is root."
         command = f"chmod o= {path}"
-        yield warning(f"everybody may open {path}", why, 'Set socket_mode = "0660" as well.', command)
+        todo = "" if host.foreign else 'Set socket_mode = "0660" as well.'
+        yield warning(f"everybody may open {path}", why, todo, command)
         return
     people = [_user(status.st_uid)]
     if mode & 0o060 and status.st_gid != 0:
