@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.containerd import ContainerdNode
 from harness.images import busybox
 from harness.node import Node
 from harness.registry import Registry
@@ -54,3 +55,19 @@ def pods(node: Node) -> Iterator[Node]:
         node.daemon.start()
     node.remove_pods()
     node.assert_clean("the test")
+
+
+@pytest.fixture(scope="session")
+def preloaded(registry: Registry) -> str:
+    """The busybox image under a tag that is pulled only where it is missing."""
+    return registry.push("test/busybox", busybox(), "1")
+
+
+@pytest.fixture(scope="module")
+def containerd(tmp_path_factory: pytest.TempPathFactory, registry: Registry, preloaded: str) -> Iterator[Node]:
+    """Debian's containerd for a whole module, with the image. At its end it must be clean."""
+    with ContainerdNode.made(tmp_path_factory.mktemp("containerd"), registry=registry) as made:
+        made.pull(preloaded)
+        yield made
+        made.remove_pods()
+        made.assert_clean()

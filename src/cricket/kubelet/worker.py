@@ -202,7 +202,9 @@ class PodWorker:
                 return False
             finally:
                 self._starting = None
-            if isinstance(action, StartContainer):
+            if isinstance(action, RunSandbox):
+                self._held.clear()  # what failed in the old sandbox may do in the new one
+            elif isinstance(action, StartContainer):
                 self._waiting.pop(action.name, None)
         return False
 

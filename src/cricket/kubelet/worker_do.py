@@ -40,6 +40,9 @@ async def do(worker: PodWorker, action: Action) -> bool:
     Raises StartFailure and RemoteError."""
     if isinstance(action, RunSandbox):
         pod = worker.pod
+        if action.attempt:
+            text = "Pod sandbox changed, it will be killed and re-created."
+            worker.parts.events.add(pod, "SandboxChanged", text)
         await run_sandbox(worker.parts, pod, action, worker.started_at)
         worker.settled_as(pod)
     elif isinstance(action, StartContainer):
@@ -62,9 +65,6 @@ async def _finish(worker: PodWorker, action: Action) -> bool:
         grace = action.grace if action.grace is not None else worker.grace
         await kill_container(parts, pod, action.id, container, action.message, worker.ip, grace)
     elif isinstance(action, KillPod):
-        if action.why == "sandbox changed":
-            text = "Pod sandbox changed, it will be killed and re-created."
-            parts.events.add(pod, "SandboxChanged", text)
         if outcome(pod, worker.records, worker.started_at, time.time_ns()) == DEADLINE:
             parts.events.add(pod, DEADLINE, DEADLINE_WORDS)
         await kill_pod(parts, pod, worker.records, worker.ip, worker.grace)
