@@ -1,6 +1,7 @@
 """The agent's local HTTP API: GET only, JSON in Kubernetes' form, on a unix socket and on loopback if asked.
 
-/healthz, /pods (v1.PodList), /events, /stats/summary, /metrics (Prometheus). HTTP/1.1, one request a connection.
+/healthz, /pods (v1.PodList), /events, /stats/summary, /metrics and /metrics/resource (Prometheus), /configz,
+/containerLogs/NAMESPACE/POD/CONTAINER. HTTP/1.1, one request a connection.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import os
 from http import HTTPStatus
 from typing import Any
 
-from cricket.errors import CricketError, FailedPrecondition, map_errors
+from cricket.errors import CricketError, FailedPrecondition, InvalidArgument, NotFound, map_errors
 from cricket.kubelet.agent import Agent
-from cricket.kubelet.api_answers import event_list, metrics, pod_list, summary
+from cricket.kubelet.api_answers import configuration, event_list, pod_list, summary
+from cricket.kubelet.api_logs import PATH, send_logs
+from cricket.kubelet.api_metrics import metrics, resource_metrics
 from cricket.wire.http1 import MAX_HEAD, Refused, parse_request
 
 _LIMIT = 10.0
@@ -62,21 +65,29 @@ class Api:
         try:
             async with asyncio.timeout(_LIMIT):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await self._answer(head))
+            writer.write(await self._answer(head, writer))
+            async with asyncio.timeout(_LIMIT):
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the client's affair
         finally:
             writer.close()
 
-    async def _answer(self, head: bytes) -> bytes:
+    async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> bytes:
+        """The answer; nothing when it was sent already."""
         try:
             request = parse_request(head)
             if request.method != "GET":
                 return _response(405, "only GET")
-            body = await self._body(request.path)
+            if request.path.startswith(PATH):
+                await send_logs(self._agent, request.target, writer)
+                return b""
+            async with asyncio.timeout(_LIMIT):
+                body = await self._body(request.path)
         except Refused as error:
             return _response(error.status, error.what)
+        except (NotFound, InvalidArgument) as error:
+            return _response(404 if isinstance(error, NotFound) else 400, error.what)
         except CricketError as error:
             return _response(503, str(error))
         return _response(404, "not found") if body is None else _response(200, body)
@@ -91,6 +102,10 @@ class Api:
             return event_list(agent)
         if path == "/metrics":
             return metrics(agent)
+        if path == "/metrics/resource":
+            return await resource_metrics(agent)
+        if path == "/configz":
+            return configuration(agent)
         return await summary(agent) if path == "/stats/summary" else None
 
 

@@ -102,24 +102,7 @@ def _usage(item: Any) -> Json:
     }
 
 
-def metrics(agent: Agent) -> str:
-    """Prometheus' text form: pods by phase, restarts, readiness, events."""
-    phases = dict.fromkeys(("Pending", "Running", "Succeeded", "Failed"), 0)
-    restarts, ready = [], []
-    for worker in agent.workers.values():
-        meta, status = worker.pod.metadata, worker.status
-        phases[status["phase"]] += 1
-        for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
-            labels = f'namespace="{meta.namespace}",pod="{meta.name}",container="{container["name"]}"'
-            restarts.append(f"cricket_kubelet_container_restarts_total{{{labels}}} {container['restartCount']}")
-            ready.append(f"cricket_kubelet_container_ready{{{labels}}} {int(container['ready'])}")
-    reasons: dict[str, int] = {}
-    for event in agent.events.all():
-        reasons[event.reason] = reasons.get(event.reason, 0) + event.count
-    lines = ["# TYPE cricket_kubelet_pods gauge"]
-    lines += [f'cricket_kubelet_pods{{phase="{phase}"}} {count}' for phase, count in phases.items()]
-    lines += ["# TYPE cricket_kubelet_container_restarts_total counter", *restarts]
-    lines += ["# TYPE cricket_kubelet_container_ready gauge", *ready]
-    lines += ["# TYPE cricket_kubelet_events gauge"]
-    lines += [f'cricket_kubelet_events{{reason="{reason}"}} {count}' for reason, count in sorted(reasons.items())]
-    return "\n".join(lines) + "\n"
+def configuration(agent: Agent) -> Json:
+    """What this agent was made of, in the kubelet's form: /configz."""
+    found = {**msgspec.to_builtins(agent.settings), **msgspec.to_builtins(agent.node), "endpoint": agent.cri.url}
+    return {"kubeletconfig": found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import gzip
 import logging
 import os
@@ -26,9 +27,20 @@ async def rotate_logs(parts: Parts) -> None:
                 await _rotate(parts, record.id, record.log_path)
 
 
+def remove_logs(path: str) -> None:
+    """Remove the log of a container that is removed, with what was rotated. Idempotent. Blocks."""
+    if not path:
+        return
+    for found in (path, *glob.glob(f"{glob.escape(path)}.*")):
+        with contextlib.suppress(OSError):
+            os.unlink(found)
+
+
 async def _rotate(parts: Parts, container_id: str, path: str) -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     moved = f"{path}.{stamp}"
+    if os.path.exists(moved):
+        return  # twice in a second: the next time
     try:
         await asyncio.to_thread(prune, path, parts.settings.log_files)
         os.rename(path, moved)

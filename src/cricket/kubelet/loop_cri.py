@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -29,6 +30,7 @@ class Cri:
         import grpc
 
         self._error: type[Exception] = grpc.RpcError
+        self.calls, self.failures = Counter[str](), Counter[str]()
         self._channel: Any = grpc.aio.insecure_channel(f"unix:{path}", options=(*CHANNEL_OPTIONS, *_RECONNECT))
 
     async def close(self) -> None:
@@ -38,6 +40,7 @@ class Cri:
     async def call(self, name: str, /, *, limit: float | None = LIMIT, **fields: Any) -> Any:
         """The response. Raises RemoteError with the runtime's code and words."""
         method = find_method(name)
+        self.calls[name] += 1
         callable_ = self._channel.unary_unary(
             method.path,
             request_serializer=method.request.SerializeToString,
@@ -46,6 +49,7 @@ class Cri:
         try:
             return await callable_(method.request(**fields), timeout=limit)
         except self._error as error:
+            self.failures[name] += 1
             raise _translated(error, name) from None  # gRPC's repr of itself helps nobody
 
     async def whole(self, name: str, /, **fields: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from cricket.kubelet.actions import Health
@@ -38,8 +39,11 @@ class _Watched:
 class Probes:
     """Keeps one task for each probe of each running container; `changed` is called when a health changes."""
 
-    def __init__(self, cri: Cri, pod: Pod, events: Events, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, cri: Cri, pod: Pod, events: Events, changed: Callable[[], None], probed: Counter[tuple[str, ...]]
+    ) -> None:
         self._cri, self._pod, self._events, self._changed = cri, pod, events, changed
+        self._probed = probed
         self._watched: dict[str, _Watched] = {}
         self.ip = ""
 
@@ -88,6 +92,7 @@ class Probes:
         while True:
             began = time.monotonic()
             result, words = await self._look(probe, container, record)
+            self._count(kind, container.name, result)
             if words:
                 text = f"{kind.capitalize()} probe {words}"
                 self._events.add(self._pod, "Unhealthy", text, container=container.name, warning=True)
@@ -109,6 +114,10 @@ class Probes:
         except Unanswered as error:
             return None, f"errored and resulted in unknown state: {error}"
         return result, "" if result else f"failed: {words}"
+
+    def _count(self, kind: str, container: str, result: bool | None) -> None:
+        meta, words = self._pod.metadata, {None: "unknown", True: "successful", False: "failed"}
+        self._probed[kind.capitalize(), words[result], meta.namespace, meta.name, container] += 1
 
     def _conclude(self, kind: str, good: bool, probe: Probe, watched: _Watched) -> None:
         if kind == "readiness":

@@ -10,6 +10,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
 
 from cricket.errors import InvalidArgument
 from cricket.kubelet.manifest.desired import Desired, Problem
@@ -106,18 +109,22 @@ class FileSource:
 
 
 def keeping(desired: Desired, before: Desired | None) -> Desired:
-    """What a broken manifest means: what it meant before, with the new complaints. One that is whole replaces it."""
-    if before is None or not desired.errors or desired.pods:
+    """What a manifest with mistakes means: its good objects, and of those that it had before the ones that are missing
+    now, as nobody can tell whether they were taken out or are what is wrong. One without mistakes replaces it."""
+    if before is None or not desired.errors:
         return desired
-    return Desired(
-        desired.origin,
-        before.pods,
-        before.config_maps,
-        before.secrets,
-        before.claims,
-        desired.errors,
-        desired.warnings,
+    return msgspec.structs.replace(
+        desired,
+        pods=_both(desired.pods, before.pods),
+        config_maps=_both(desired.config_maps, before.config_maps),
+        secrets=_both(desired.secrets, before.secrets),
+        claims=_both(desired.claims, before.claims),
     )
+
+
+def _both(now: tuple[Any, ...], before: tuple[Any, ...]) -> tuple[Any, ...]:
+    have = {value.metadata.key for value in now}
+    return (*now, *(value for value in before if value.metadata.key not in have))
 
 
 def _stamp(stat: os.stat_result) -> object:

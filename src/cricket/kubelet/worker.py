@@ -46,7 +46,7 @@ class PodWorker:
         self.backoff, self.applied = dict(memory.backoff), dict(memory.applied)
         self.settled = memory.settled or parts.observer.manifest(self.uid)
         self.resizing, self._resize_error = False, ""
-        self.probes = Probes(parts.cri, pod, parts.events, self.wake)
+        self.probes = Probes(parts.cri, pod, parts.events, self.wake, parts.probed)
         self.status: dict[str, Any] = {"phase": "Pending"}
         self._waiting: dict[str, tuple[str, str]] = {}
         self._held: dict[str, int] = {}

@@ -25,6 +25,7 @@ from cricket.kubelet.actions_list import (
     StopSandbox,
 )
 from cricket.kubelet.actions_outcome import DEADLINE, DEADLINE_WORDS, outcome
+from cricket.kubelet.gc_containers import remove_logs
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.volumes.materialize import cleanup
 from cricket.kubelet.worker_resize import resize_container, resize_pod, widen
@@ -75,7 +76,7 @@ async def _finish(worker: PodWorker, action: Action) -> bool:
     elif isinstance(action, ResizePod):
         await resize_pod(worker)
     elif isinstance(action, RemoveContainer):
-        await remove_container(parts, action.id)
+        await _remove_container(worker, action.id)
     elif isinstance(action, StopSandbox):
         await stop_sandbox(parts, action.id)
     elif isinstance(action, RemoveSandbox):
@@ -84,6 +85,14 @@ async def _finish(worker: PodWorker, action: Action) -> bool:
         await _remove(worker)
         return True
     return False
+
+
+async def _remove_container(worker: PodWorker, container_id: str) -> None:
+    """With its log: those of a container that is restarted again and again would fill the disk."""
+    logs = [record.log_path for record in worker.records.containers if record.id == container_id]
+    await remove_container(worker.parts, container_id)
+    for path in logs:
+        await asyncio.to_thread(remove_logs, path)
 
 
 def _spec(worker: PodWorker, name: str) -> Container:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -37,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Parts:
-    """One of each for the whole agent. `pulls` are the waits after failed pulls, by image; `objects` is asked for each
+    """One of each for the whole agent. `pulls` are the waits after failed pulls, by image; `probed`
+    counts probes by kind, result, namespace, pod and container; `objects` is asked for each
     time, as it changes with the manifests."""
 
     def __init__(
@@ -53,6 +55,7 @@ class Parts:
         self.cri, self.observer, self.events = cri, observer, events
         self.node, self.settings, self.objects = node, settings, objects
         self.cgroups = cgroups
+        self.probed = Counter[tuple[str, ...]]()
         self.pulls: dict[str, backoff.Entry] = {}
         self.pull_failed: dict[str, tuple[int, str]] = {}
         self.pulling: Callable[[str, bool], None] = lambda image, begins: None

@@ -47,9 +47,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--api-socket", default="", metavar="PATH", help="where the API is served")
     parser.add_argument("--port", type=int, metavar="PORT", help="serve the API on this port of 127.0.0.1, too")
-    parser.add_argument("--image-age", type=options.seconds, default=0.0, metavar="SPAN", help="remove unused images")
+    _add_housekeeping(parser)
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     options.add_client(parser)
+
+
+def _add_housekeeping(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("housekeeping")
+    group.add_argument("--image-age", type=options.seconds, default=0.0, metavar="SPAN",
+                       help="remove images that nobody has used for so long (default: never)")  # fmt: skip
+    group.add_argument("--image-min-age", type=options.seconds, default=120.0, metavar="SPAN",
+                       help="keep images that were seen first less than this ago (default: 2m)")  # fmt: skip
+    group.add_argument("--image-gc-high", type=options.count, default=85, metavar="PERCENT",
+                       help="remove unused images when the disk is as full as this (default: 85)")  # fmt: skip
+    group.add_argument("--image-gc-low", type=options.count, default=80, metavar="PERCENT",
+                       help="... until it is as full as this (default: 80)")  # fmt: skip
+    group.add_argument("--log-max-size", type=options.quantity, default=10 << 20, metavar="SIZE",
+                       help="rotate a container's log when it is longer (default: 10Mi)")  # fmt: skip
+    group.add_argument("--log-max-files", type=options.count, default=5, metavar="N",
+                       help="files of a container's log, the current one included (default: 5)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,6 +83,11 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(
         name=args.name,
         image_unused_age=args.image_age,
+        image_gc_high=args.image_gc_high,
+        image_gc_low=min(args.image_gc_low, args.image_gc_high),
+        image_min_age=args.image_min_age,
+        log_size=args.log_max_size,
+        log_files=max(2, args.log_max_files),
         pod_cgroups=not args.no_pod_cgroups,
         pod_pids=max(0, args.pod_pids_limit),
     )
