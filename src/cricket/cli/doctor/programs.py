@@ -131,7 +131,7 @@ def conmon(host: Host) -> Findings:
     if version is None:
         why = "No container starts without it."
         yield error(f"{path} is not installed", why, "Install it, or name it: monitor.path.", _install(host, "conmon"))
-    elif older(version, (2, 0, 27)):
+    elif older(version, (2, 0, 23)):
         why = "It does not know --full-attach, with which Cricket starts it."
         yield error(f"conmon {dotted(version)} is too old", why, "Install 2.1 or newer.")
     else:
