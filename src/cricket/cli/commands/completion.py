@@ -1,14 +1,10 @@
 """Print a script that completes commands, options, names and ids in a shell.
 
-To install it for everybody, run one of:
+Write it to where the shell looks for it, as below: the first three for everybody, the others for you alone. (zsh needs
+`fpath+=~/.zfunc` in ~/.zshrc before compinit for the latter.) To try it in this bash only: source <(cricket completion
+bash)
 
-bash: cricket completion bash > /usr/share/bash-completion/completions/cricket
-
-zsh: cricket completion zsh > /usr/share/zsh/site-functions/_cricket
-
-fish: cricket completion fish > /usr/share/fish/vendor_completions.d/cricket.fish
-
-The script asks `cricket __complete` at each key; it stays true when commands change. Names and ids are those of the
+The script asks `cricket __complete` at each key, so it stays true when commands change. Names and ids are those of the
 runtime that the line means; one that does not answer within half a second completes nothing.
 """
 
@@ -18,8 +14,11 @@ import argparse
 import sys
 
 EXAMPLES = """\
+  cricket completion bash > /usr/share/bash-completion/completions/cricket
+  cricket completion zsh > /usr/share/zsh/site-functions/_cricket
+  cricket completion fish > /usr/share/fish/vendor_completions.d/cricket.fish
   cricket completion bash > ~/.local/share/bash-completion/completions/cricket
-  cricket completion zsh > ~/.zfunc/_cricket   with fpath+=~/.zfunc before compinit in ~/.zshrc
+  cricket completion zsh > ~/.zfunc/_cricket
   cricket completion fish > ~/.config/fish/completions/cricket.fish
 """
 
