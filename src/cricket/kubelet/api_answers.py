@@ -104,5 +104,5 @@ def _usage(item: Any) -> Json:
 
 def configuration(agent: Agent) -> Json:
     """What this agent was made of, in the kubelet's form: /configz."""
-    found = {**msgspec.to_builtins(agent.settings), **msgspec.to_builtins(agent.node), "endpoint": agent.cri.url}
-    return {"kubeletconfig": found}
+    settings, node = msgspec.to_builtins(agent.settings), msgspec.to_builtins(agent.node)
+    return {"kubeletconfig": {**settings, "node": node, "containerRuntimeEndpoint": agent.cri.url}}
