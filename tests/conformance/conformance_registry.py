@@ -70,7 +70,11 @@ class OddRegistry:
         request.connection.settimeout(0.1)
         while not self.closing.is_set():
             with contextlib.suppress(TimeoutError):
-                if not request.connection.recv(1):
+                try:
+                    gone = not request.connection.recv(1)
+                except ConnectionResetError:
+                    gone = True
+                if gone:
                     self.hung_up.set()
                     break
         request.close_connection = True

@@ -23,6 +23,9 @@ HEADER_LIMIT = 16 << 10
 MAX_STREAMS = 4000
 """Streams of one connection; those who ignore it are refused."""
 
+_BLOCKS = 32
+"""Header blocks whose meaning is remembered."""
+
 
 class Request(msgspec.Struct, frozen=True):
     """The peer opened a stream."""
@@ -77,6 +80,7 @@ class Http2Server:
         self._last = 0
         self._window, self._initial, self._frame_size, self._credit = f.DEFAULT_WINDOW, f.DEFAULT_WINDOW, 1 << 14, 0
         self._hpack = hpack.Decoder(HEADER_LIMIT)
+        self._blocks: dict[bytes, dict[bytes, bytes]] = {}
         self._block: tuple[int, int, bytes] | None = None
         self._events: list[Event] = []
         ours = {
@@ -168,7 +172,7 @@ class Http2Server:
 
     def _on_block(self, flags: int, stream: int, block: bytes) -> None:
         # Always read, also for a stream that is gone: later blocks refer to it.
-        headers = {bytes(name): bytes(value) for name, value in self._hpack.decode(block, raw=True)}
+        headers = self._headers(block)
         end = bool(flags & f.END_STREAM)
         if stream <= self._last:
             # The trailers of a request say nothing in gRPC but that it ends.
@@ -186,6 +190,18 @@ class Http2Server:
         self._events.append(Request(stream, headers))
         if end:
             self._on_body(stream, b"", end)
+
+    def _headers(self, block: bytes) -> dict[bytes, bytes]:
+        """The fields of a block. One that only refers to the table means the same until the table changes."""
+        headers = self._blocks.get(block)
+        if headers is None:
+            headers = {bytes(name): bytes(value) for name, value in self._hpack.decode(block, raw=True)}
+            # A byte from 0x80 to 0xfe is a whole reference (RFC 7541, section 6.1); all else may change the table.
+            if block and min(block) < 0x80 or 0xFF in block or len(self._blocks) >= _BLOCKS:
+                self._blocks.clear()
+            else:
+                self._blocks[block] = headers
+        return headers
 
     def _on_data(self, flags: int, stream: int, payload: bytes) -> None:
         self._known(stream)

@@ -198,7 +198,9 @@ async def test_a_client_that_does_not_read_is_not_read(raw: Any, server: CriServ
     assert mine._transport is not None
     assert mine._transport.get_write_buffer_size() < 1 << 20
     client.reader._transport.resume_reading()  # type: ignore[attr-defined]
-    await until(lambda: not mine._paused)
+    async with asyncio.timeout(10):
+        while mine._paused:
+            await client.reader.read(1 << 16)
 
 
 async def test_packed_requests_are_understood(client: Any) -> None:
@@ -216,14 +218,26 @@ async def test_what_is_no_call_is_refused(raw: Any) -> None:
     assert [await client.status(), await client.status()] == ["2", "13"]
 
 
+async def reached(client: Any) -> None:
+    """Call until the server answers: a call that meets the end of the last one fails."""
+    call = client.channel.unary_unary("/runtime.v1.RuntimeService/Version")
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await call(b"", wait_for_ready=True)
+                return
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.UNAVAILABLE
+                await asyncio.sleep(0.01)
+
+
 async def test_a_client_finds_the_next_daemon(engine: FakeEngine, tmp_path: Path, connect: Any) -> None:
     path = str(tmp_path / "s")
     client = connect(path)
     for _ in range(3):
         server = CriServer(engine, FakeStreams(), path, registry=Registry())
         await server.start()
-        call = client.channel.unary_unary("/runtime.v1.RuntimeService/Version")
-        assert await call(b"", wait_for_ready=True)
+        await reached(client)
         raw = Raw(*await asyncio.open_unix_connection(path), 65535)
         raw.call(1, "RuntimeService/Version")
         assert await raw.status() == "0"

@@ -247,3 +247,24 @@ def test_what_is_no_http2_is_told_at_its_first_byte() -> None:
     assert isinstance(Http2Server().receive(b"GET / HTTP/1.1\r\n")[0], Gone)
     assert isinstance(Http2Server().receive(b"\0")[0], Gone)
     assert Http2Server().receive(b"PRI *") == []
+
+
+def test_the_same_references_mean_the_same_until_the_table_changes() -> None:
+    peer, stream = Peer(), 1
+
+    def request(*timeouts: str) -> list[bytes]:
+        nonlocal stream
+        found = []
+        for timeout in timeouts:
+            block = peer.block([*HEADERS, ("grpc-timeout", timeout)])
+            [event, _] = peer.server.receive(f.frame(Type.HEADERS, f.END_HEADERS | f.END_STREAM, stream, block))
+            assert isinstance(event, Request)
+            found.append(event.headers[b"grpc-timeout"])
+            stream += 2
+        return found
+
+    assert request("1S", "1S", "1S", "2S", "1S", "2S", "2S") == [b"1S", b"1S", b"1S", b"2S", b"1S", b"2S", b"2S"]
+    assert len(peer.server._blocks) == 2
+    many = [f"{i}m" for i in range(100)]
+    assert request(*many, *many[-9:], "1S") == [t.encode() for t in (*many, *many[-9:], "1S")]
+    assert len(peer.server._blocks) <= 32
