@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import sys
+from typing import Any
 
 from cricket.cli import options
 from cricket.cli.errors import UsageError
@@ -45,6 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pod-pids-limit", type=int, default=0, metavar="N", help="processes in a pod (default: no limit)"
     )
+    parser.add_argument("--max-backoff", type=options.seconds, default=300.0, metavar="SPAN",
+                        help="longest wait before what has failed is tried again (default: 5m)")  # fmt: skip
     parser.add_argument("--api-socket", default="", metavar="PATH", help="where the API is served")
     parser.add_argument("--port", type=int, metavar="PORT", help="serve the API on this port of 127.0.0.1, too")
     _add_housekeeping(parser)
@@ -71,7 +74,6 @@ def _add_housekeeping(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve."""
     from cricket.kubelet.agent_session import SOCKET, Options, serve
-    from cricket.kubelet.worker_parts import Settings
 
     if args.manifests.count("-") > 1:
         raise UsageError("standard input can be read once", where="--manifests")
@@ -80,8 +82,28 @@ def run(args: argparse.Namespace) -> int:
     logging.getLogger("cricket").setLevel(level)
     node = {"root": os.path.abspath(args.root), "log_root": os.path.abspath(args.log_root)}
     node |= {"cgroup_root": args.cgroup_root} | ({"name": args.node_name} if args.node_name else {})
-    settings = Settings(
+    made = Options(
+        endpoint=options.endpoint(args),
+        manifests=tuple(args.manifests or [FOLDER]),
+        settings=_settings(args),
+        node=node,
+        socket=args.api_socket or SOCKET,
+        port=args.port,
+    )
+    return asyncio.run(serve(made))
+
+
+def _settings(args: argparse.Namespace) -> Any:
+    from cricket.kubelet.backoff import Limits
+    from cricket.kubelet.loop_records import SECOND
+    from cricket.kubelet.worker_parts import Settings
+
+    usual, longest = Settings(), max(args.max_backoff, 0.1)
+    most = round(longest * SECOND)
+    return Settings(
         name=args.name,
+        limits=Limits(min(usual.limits.first, most), most),
+        retry=min(usual.retry, longest),
         image_unused_age=args.image_age,
         image_gc_high=args.image_gc_high,
         image_gc_low=min(args.image_gc_low, args.image_gc_high),
@@ -91,12 +113,3 @@ def run(args: argparse.Namespace) -> int:
         pod_cgroups=not args.no_pod_cgroups,
         pod_pids=max(0, args.pod_pids_limit),
     )
-    made = Options(
-        endpoint=options.endpoint(args),
-        manifests=tuple(args.manifests or [FOLDER]),
-        settings=settings,
-        node=node,
-        socket=args.api_socket or SOCKET,
-        port=args.port,
-    )
-    return asyncio.run(serve(made))
