@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from cricket._proto.cri import api_pb2 as pb
+from cricket.cri.config_info import container_info
 from cricket.cri.convert_container import container_config_from
 from cricket.cri.convert_resources import resources_from
 from cricket.cri.convert_sandbox import sandbox_config_from
@@ -62,8 +63,9 @@ class ContainerRpcs(Servicer):
         status = self.views.container_statuses.item(container)
         if not request.verbose:
             return status
-        info: bytes = pb.ContainerStatusResponse(info=self.engine.containers.info(container.id)).SerializeToString()
-        return status + info
+        info = {**self.engine.containers.info(container.id), **container_info(container.config)}
+        verbose: bytes = pb.ContainerStatusResponse(info=info).SerializeToString()
+        return status + verbose
 
     async def UpdateContainerResources(
         self, request: pb.UpdateContainerResourcesRequest

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 from cricket._proto.cri import api_pb2 as pb
+from cricket.cri.config_info import sandbox_info
 from cricket.cri.convert_resources import resources_from
 from cricket.cri.convert_sandbox import sandbox_config_from
 from cricket.cri.fields import present, required
@@ -39,7 +40,7 @@ class SandboxRpcs(Servicer):
     def PodSandboxStatus(self, request: pb.PodSandboxStatusRequest) -> bytes:
         """The status with those of the containers, of one moment, which `timestamp` tells."""
         box = self.views.sandbox(required(request.pod_sandbox_id, "pod_sandbox_id"))
-        info = self.engine.sandboxes.info(box.id) if request.verbose else {}
+        info = {**self.engine.sandboxes.info(box.id), **sandbox_info(box.config)} if request.verbose else {}
         containers = self.views.containers_of(box.id)
         # A kubelet drops what looks older than an event it has seen: never older than the records, whatever the clock.
         times = (max(c.created_at, c.started_at, c.finished_at) for c in containers)

@@ -40,7 +40,7 @@ def copy(client: Client, source: Spot, destination: Spot, args: argparse.Namespa
 def _between(client: Client, source: Spot, destination: Spot, args: argparse.Namespace, meter: Meter) -> None:
     with end_of(client, source, args) as giver, end_of(client, destination, args) as taker:
         kind, real = _look(giver, source, follow=args.follow_link or source.wants_directory)
-        there, real_there = _look(taker, destination, follow=True)
+        there, real_there = _look(taker, destination, follow=True, missing="there is no such directory")
         put = target(source, kind, destination, there, real_there)
         if there == ABSENT and taker.look(put.directory, follow=True)[0] != DIRECTORY:
             raise NotFound("there is no such directory", where=put.directory)
@@ -56,11 +56,13 @@ def _put(taker: End, directory: str, entries: Iterable[Entry], owners: bool) -> 
     taker.put(directory, entries, owners=owners)
 
 
-def _look(end: End, spot: Spot, *, follow: bool) -> tuple[str, str]:
+def _look(
+    end: End, spot: Spot, *, follow: bool, missing: str = "there is no such file or directory"
+) -> tuple[str, str]:
     try:
         return end.look(spot.path, follow=follow)
-    except FileNotFoundError:
-        raise NotFound("there is no such file or directory", where=str(spot)) from None
+    except FileNotFoundError:  # a directory on the way
+        raise NotFound(missing, where=str(spot)) from None
 
 
 def _to_stdout(client: Client, source: Spot, args: argparse.Namespace, meter: Meter) -> None:
