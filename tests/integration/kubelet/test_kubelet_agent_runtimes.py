@@ -45,6 +45,12 @@ KNOWN = (
         "each runtime says in its own words why it cannot pull",
     ),
     Difference(
+        "command-missing",
+        r"(Error: |main state message: ).*",
+        r"\1...",
+        "each runtime says in its own words why it cannot start",
+    ),
+    Difference(
         "host-port|probe-readiness-http|probe-startup-tcp|sidecar",
         r"^event Warning Unhealthy .*: connection refused$",
         "",
@@ -59,8 +65,11 @@ KNOWN = (
 )
 RESTLESS = {
     "hook-failure": "it is restarted again and again",
+    "init-crash": "it is restarted again and again",
+    "probe-grace": "it is restarted again and again",
     "probe-liveness-exec": "it is restarted again and again",
     "restart-always": "it is restarted again and again",
+    "sidecar-restart": "it is restarted again and again",
 }
 """Pods whose last events depend on the moment at which they are ended."""
 
