@@ -28,6 +28,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "cp": "Copy files into containers and out of them",
         "port-forward": "Forward local ports to a pod",
         "inspect": "Show everything about a container, pod or image",
+        "top": "Watch what pods and containers use, live",
         "stats": "Show what containers use",
         "statsp": "Show what pods use",
         "events": "Show what happened and what happens",
@@ -46,6 +47,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "status": "Show whether runtime and network are ready",
         "info": "Show who answers, where its data is and how big",
         "version": "Show the versions of client and runtime",
+        "doctor": "Look this host over and say what to do",
         "serve": "Run the daemon in the foreground",
         "reload": "Let the daemon read its configuration anew",
         "config default": "Print the default configuration",
@@ -58,7 +60,53 @@ GROUPS: dict[str, dict[str, str]] = {
         "bench explain": "Show where the time of one pod goes",
         "bench cli": "Measure how fast commands start",
         "network init": "Write a network configuration for a node that has none",
+        "completion": "Print a script that completes in bash, zsh or fish",
     },
+}
+
+# Commands of crictl that scripts call rather than people: they work, but the overview leaves them out.
+HIDDEN: dict[str, str] = {
+    "imagefsinfo": "Show how much room images and containers take",
+    "metricdescs": "Show which metrics of pods the runtime knows",
+    "metricsp": "Show the metrics of pods",
+    "runtime-config": "Show what the runtime tells the kubelet about its configuration",
+}
+
+# What people have in their fingers from crictl, docker, podman and kubectl, and what it is called here.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "event": ("events",),
+    "image": ("images",),
+    "img": ("images",),
+    "inspecti": ("inspect", "--kind", "image"),
+    "inspectp": ("inspect", "--kind", "pod"),
+    "describe": ("inspect",),
+    "describe pod": ("inspect", "--kind", "pod"),
+    "get po": ("pods",),
+    "get pod": ("pods",),
+    "get pods": ("pods",),
+    "get events": ("events",),
+    "pod inspect": ("inspect", "--kind", "pod"),
+    "pod logs": ("logs", "--pod"),
+    "pod ls": ("pods",),
+    "pod ps": ("pods",),
+    "pod rm": ("rmp",),
+    "pod stats": ("statsp",),
+    "pod stop": ("stopp",),
+    "pod top": ("top",),
+    "container inspect": ("inspect", "--kind", "container"),
+    "container list": ("ps",),
+    "container ls": ("ps",),
+    "container ps": ("ps",),
+    "container prune": ("rm", "--exited"),
+    "image inspect": ("inspect", "--kind", "image"),
+    "image list": ("images",),
+    "image ls": ("images",),
+    "image prune": ("rmi", "--unused"),
+    "image rm": ("rmi",),
+    **{
+        f"container {verb}": (verb,) for verb in ("attach", "cp", "exec", "logs", "rm", "start", "stats", "stop", "top")
+    },
+    **{f"image {v}": (v,) for v in ("import", "load", "pull", "save")},
 }
 
 # `import` is no name for a module.
@@ -73,22 +121,26 @@ class Entry(NamedTuple):
     summary: str
 
 
-def entries() -> list[Entry]:
-    """All commands, in the order of the help."""
+def entries(*, hidden: bool = False) -> list[Entry]:
+    """All commands, in the order of the help; `hidden`: also those that it leaves out."""
     return [
         Entry(name, "cricket.cli.commands." + _MODULES.get(name, name.replace("-", "_").replace(" ", "_")), summary)
-        for group in GROUPS.values()
+        for group in (*GROUPS.values(), *([HIDDEN] if hidden else []))
         for name, summary in group.items()
     ]
 
 
 def find(words: Sequence[str]) -> tuple[Entry | None, list[str]]:
-    """The command that the words begin with and the rest of them; the longer name wins."""
-    known = {entry.name: entry for entry in entries()}
+    """The command that the words begin with and the rest of them; the longer name wins, and a command over an alias."""
+    known = {entry.name: entry for entry in entries(hidden=True)}
     for length in (2, 1):
         entry = known.get(" ".join(words[:length]))
         if entry is not None and len(words) >= length:
             return entry, list(words[length:])
+    for length in (2, 1):
+        meant = ALIASES.get(" ".join(words[:length]))
+        if meant is not None and len(words) >= length:
+            return known[meant[0]], [*meant[1:], *words[length:]]
     return None, list(words)
 
 
