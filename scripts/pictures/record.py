@@ -12,7 +12,7 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from scripts.pictures.screen import Screen
@@ -21,11 +21,12 @@ _LIMIT = 120.0
 
 
 class Step(NamedTuple):
-    """Wait until the screen shows `sight` (a regular expression) and `pause` more seconds, then type `keys`."""
+    """Wait until the screen shows `sight` (a pattern) and `pause` more seconds, then type `keys`, then `act`."""
 
     sight: str
     keys: bytes = b""
     pause: float = 0.0
+    act: Callable[[], None] = lambda: None
 
 
 def record(
@@ -56,10 +57,14 @@ def record(
             reader.read(step.pause)
             if step.keys:
                 os.write(fd, step.keys)
+            step.act()
         if stop:
             os.kill(pid, signal.SIGTERM)
         else:
             reader.until(None)
+    except TimeoutError:
+        os.kill(pid, signal.SIGTERM)
+        raise
     finally:
         _end(pid, fd)
     return screen

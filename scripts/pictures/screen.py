@@ -1,4 +1,4 @@
-"""A terminal's screen: takes what programs write, and has cells with colours. As much of ECMA-48 as commands here use."""
+"""A terminal's screen: takes what programs write, and has cells with colours. As much of ECMA-48 as is used here."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from cricket.cli.output import colourful
 from cricket.wire.logline import LogLine, format_time
 
 _COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
-_GREY = 90
+_OURS = {"grey": 90, "green": 32, "yellow": 33, "red": 31}
 
 
 def wanted(since: int, until: int, stream: str | None) -> Callable[[LogLine], bool]:
@@ -41,10 +41,10 @@ class LogView:
         time = format_time(line.timestamp).decode() + " " if self._timestamps else ""
         print(f"{self._prefix(name)}{time}{line.text.decode('utf-8', 'replace')}")
 
-    def say(self, text: str, name: str = "") -> None:
+    def say(self, text: str, name: str = "", *, colour: str = "grey") -> None:
         """A line of ours, about what has this name or about everything."""
         if self._colours:
-            text = f"\x1b[{_GREY}m{text}\x1b[0m"
+            text = f"\x1b[{_OURS[colour]}m{text}\x1b[0m"
         sys.stdout.flush()
         print(f"{self._prefix(name)}{text}", file=sys.stderr, flush=True)
 
@@ -59,5 +59,5 @@ class LogView:
         label = f"{name or 'cricket':<{self._width}} | "
         if not self._colours:
             return label
-        colour = _COLOURS[self._names[name] % len(_COLOURS)] if name else _GREY
-        return f"\x1b[{colour}m{label}\x1b[0m"
+        shade = _COLOURS[self._names[name] % len(_COLOURS)] if name else _OURS["grey"]
+        return f"\x1b[{shade}m{label}\x1b[0m"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from cricket.client.endpoint import probe, socket_path
 from cricket.client.errors import UnreachableError
@@ -19,9 +20,10 @@ _STOP = 20.0
 
 
 @contextlib.asynccontextmanager
-async def engine(endpoint: str, explicit: bool, root: str) -> AsyncIterator[str]:
+async def engine(endpoint: str, explicit: bool, root: str, say: Callable[[str], None]) -> AsyncIterator[str]:
     """The endpoint to use. When nobody answers there and nobody asked for just this one, a daemon is started on a
-    socket of its own; its images are kept in `root` for the next time. Raises UnreachableError."""
+    socket of its own; its images are kept in `root` for the next time. What is done about it is told to `say`. Raises
+    UnreachableError, FailedPrecondition."""
     try:
         probe(socket_path(endpoint))
     except UnreachableError:
@@ -35,10 +37,13 @@ async def engine(endpoint: str, explicit: bool, root: str) -> AsyncIterator[str]
     base, state = root or "/var/lib/cricket", f"/run/cricket-run-{os.getpid()}"
     socket = f"{state}/cricket.sock"
     log = await asyncio.to_thread(_open_log, base)
+    say("no daemon is running: starting an engine for these pods alone")
     try:
+        network = await _network(base, say)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _MAIN, "serve", "--log-level", "warning"),
             *("--root", os.path.join(base, "engine") if root else base, "--state", state, "--socket", socket),
+            *network,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -52,6 +57,20 @@ async def engine(endpoint: str, explicit: bool, root: str) -> AsyncIterator[str]
     finally:
         await _end(process)
         await asyncio.to_thread(_remove, state)
+
+
+async def _network(base: str, say: Callable[[str], None]) -> list[str]:
+    """What the engine is to be told of networks: the machine's own ones are taken as they are."""
+    from cricket.cli.configuration import PATH, load
+    from cricket.cli.podnetwork import BRIDGE, configured, provide
+
+    directories = load(argparse.Namespace(config=PATH)).config.network.conf_dirs
+    if await asyncio.to_thread(configured, directories):
+        return []
+    own = os.path.join(base, "cni")
+    say(f"no network is configured in {', '.join(directories)}: making one, on the bridge {BRIDGE}")
+    await provide(own)
+    return ["--conf-dir", own]
 
 
 def _open_log(base: str) -> int:

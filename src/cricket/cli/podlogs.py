@@ -16,10 +16,8 @@ class Display:
     """Follows the log files of all containers and writes them to standard output in the order of time. A file that is
     removed is read to its end: it stays open."""
 
-    def __init__(self, agent: Agent, *, timestamps: bool) -> None:
-        self._agent, self._view = agent, LogView(timestamps=timestamps, width=len("cricket"))
-        self._merger = Merger(self._view)
-        self.say = self._view.say
+    def __init__(self, agent: Agent, view: LogView) -> None:
+        self._agent, self._merger = agent, Merger(view)
 
     async def run(self) -> None:
         """Show what comes until cancelled; then the rest."""

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 
 from cricket.cli.forwarding import Session, serve_connection
 from cricket.errors import FailedPrecondition, Unavailable, map_errors
@@ -19,7 +20,7 @@ def check_free(publish: list[tuple[int, int]]) -> None:
             socket.create_server(("127.0.0.1", local)).close()
 
 
-async def forward(agent: Agent, args: argparse.Namespace) -> None:
+async def forward(agent: Agent, args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Listen on 127.0.0.1 and forward until cancelled. Raises FailedPrecondition when a port is taken."""
     loop, remote = asyncio.get_running_loop(), [port for _, port in args.publish]
 
@@ -45,7 +46,7 @@ async def forward(agent: Agent, args: argparse.Namespace) -> None:
             with map_errors(OSError, FailedPrecondition, "cannot listen", where=f"127.0.0.1:{local}"):
                 server = await asyncio.start_server(accepted, "127.0.0.1", local)
             stack.callback(server.close)
-            print(f"127.0.0.1:{server.sockets[0].getsockname()[1]} -> port {port}", flush=True)
+            say(f"Forwarding from 127.0.0.1:{server.sockets[0].getsockname()[1]} -> {port}")
         try:
             await asyncio.Event().wait()
         finally:

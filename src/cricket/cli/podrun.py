@@ -10,17 +10,20 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cricket.cli import options
 from cricket.cli.errors import INTERRUPTED, UsageError
 from cricket.cli.podengine import engine
 from cricket.cli.podlogs import Display
+from cricket.cli.podpulls import Pulls
+from cricket.cli.podscreen import LiveView
+from cricket.cli.podstory import Story
 from cricket.client.discover import DEFAULT_ENDPOINT, configured
 from cricket.errors import CricketError, FailedPrecondition, InvalidArgument, map_errors
 from cricket.kubelet.agent import Agent
 from cricket.kubelet.agent_session import SOCKET, Options, session
-from cricket.kubelet.events import Event
 from cricket.kubelet.manifest.desired import Desired
 from cricket.kubelet.manifest.load import load
 from cricket.kubelet.source import Offer
@@ -63,12 +66,13 @@ async def _run(args: argparse.Namespace, text: bytes) -> int:
         from cricket.cli.podports import check_free
 
         check_free(args.publish)
-    name = f"run-{secrets.token_hex(3)}"
+    name, view = f"run-{secrets.token_hex(3)}", LiveView(timestamps=args.timestamps, width=len("cricket"))
+    view.know(_containers(desired))
     async with contextlib.AsyncExitStack() as stack:
         # What else answers on this node is not asked: a pod needs no daemon here.
         chosen = configured(getattr(args, "runtime_endpoint", None), os.environ)
         url = chosen.url if chosen else DEFAULT_ENDPOINT
-        endpoint = await stack.enter_async_context(engine(url, _explicit(args), args.root))
+        endpoint = await stack.enter_async_context(engine(url, _explicit(args), args.root, view.say))
         root = os.path.join(args.root or "/var/lib/cricket-kubelet", "runs", name)
         node = {"root": root, "log_root": f"{root}/logs", "cgroup_root": f"/cricketpods/{name}"}
         stack.callback(_remove_root, root)
@@ -78,17 +82,26 @@ async def _run(args: argparse.Namespace, text: bytes) -> int:
             offer(args.manifest, (desired,))
 
         agent = await stack.enter_async_context(session(made, {args.manifest: once}))
-        return await _attend(agent, args)
+        pulls = Pulls(endpoint, view)
+        stack.callback(pulls.close)
+        return await _attend(agent, args, view, Story(agent, view, pulls, everything=args.events))
 
 
 def _explicit(args: argparse.Namespace) -> bool:
     return bool(getattr(args, "runtime_endpoint", None) or os.environ.get(options.ENDPOINT_VARIABLE))
 
 
-async def _attend(agent: Agent, args: argparse.Namespace) -> int:
+def _containers(desired: Desired) -> Iterator[str]:
+    """The names that lines will begin with."""
+    for pod in desired.pods:
+        for container in (*pod.spec.init_containers, *pod.spec.containers):
+            yield container.name
+
+
+async def _attend(agent: Agent, args: argparse.Namespace, view: LiveView, story: Story) -> int:
     """Show what happens until all pods have ended or somebody interrupts."""
-    display = Display(agent, timestamps=args.timestamps)
-    agent.events.listener = lambda event: _tell(display, event, args.events)
+    display = Display(agent, view)
+    agent.events.listener = story.event
     signals = asyncio.Queue[int]()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -96,16 +109,17 @@ async def _attend(agent: Agent, args: argparse.Namespace) -> int:
     async with contextlib.AsyncExitStack() as stack:
         show = asyncio.create_task(display.run())
         stack.push_async_callback(_ended, show)
-        publish = asyncio.create_task(_publish(agent, args))
+        publish = asyncio.create_task(_publish(agent, args, view.say))
         stack.push_async_callback(_ended, publish)
-        over, stop = asyncio.create_task(_over(agent)), asyncio.create_task(signals.get())
+        over, stop = asyncio.create_task(_over(agent, display, story)), asyncio.create_task(signals.get())
         await asyncio.wait({over, stop, publish, agent.work}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
         if agent.work.done():
             await agent.work
         interrupted, code = stop.done(), exit_code(agent)
         if interrupted:
-            display.say("stopping (once more: at once)")
+            view.interrupted()
+            view.say("stopping, each container within its grace period (Ctrl-C again: at once)")
         ending = asyncio.create_task(_end(agent, display))
         while not ending.done():
             stop = stop if not stop.done() else asyncio.create_task(signals.get())
@@ -114,6 +128,9 @@ async def _attend(agent: Agent, args: argparse.Namespace) -> int:
                 await _hurry(agent)
         stop.cancel()
         await ending
+        if interrupted:
+            display.look()
+            view.say("stopped")
         if publish.done():
             await publish
     return code if not interrupted else INTERRUPTED
@@ -142,8 +159,8 @@ async def _ended(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})
 
 
-async def _over(agent: Agent) -> None:
-    """Wait until every pod has ended by itself."""
+async def _over(agent: Agent, display: Display, story: Story) -> None:
+    """Wait until every pod has ended by itself; tell what becomes of them."""
     changed = asyncio.Event()
     agent.changed = changed.set
     while not (agent.workers and all(w.status["phase"] in _OVER for w in agent.workers.values())):
@@ -151,6 +168,8 @@ async def _over(agent: Agent) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.1):
                 await changed.wait()
+        display.look()  # what was written comes before what became of it
+        story.look()
 
 
 def exit_code(agent: Agent) -> int:
@@ -166,18 +185,11 @@ def exit_code(agent: Agent) -> int:
     return 0
 
 
-def _tell(display: Display, event: Event, everything: bool) -> None:
-    """Warnings are always shown: they say why nothing moves."""
-    if everything or event.type == "Warning":
-        container = event.field.partition("{")[2].rstrip("}")
-        display.say(f"{event.reason}: {event.message.strip()}", container)
-
-
-async def _publish(agent: Agent, args: argparse.Namespace) -> None:
+async def _publish(agent: Agent, args: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Forward the ports to the pod until cancelled. Raises FailedPrecondition when one is taken."""
     from cricket.cli.podports import forward
 
-    await forward(agent, args)
+    await forward(agent, args, say)
 
 
 def _remove_root(root: str) -> None:

@@ -70,7 +70,7 @@ def test_example_serves(node: Node, busybox_ref: str, tmp_path: Path) -> None:
     process = _cricket(tmp_path, "-p", ":8080", str(tmp_path / "web.yaml"), runtime=node.socket)
     out = tmp_path / "out"
     until(lambda: "listening on port 8080" in out.read_text(), out.read_text())
-    found = re.search(r"^(127\.0\.0\.1:\d+) -> port 8080$", out.read_text(), re.M)
+    found = re.search(r"^cricket +\| Forwarding from (127\.0\.0\.1:\d+) -> 8080$", out.read_text(), re.M)
     assert found is not None, out.read_text()
 
     def served() -> bool:

@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="overrides root: durable data")
     parser.add_argument("--state", metavar="DIR", help="overrides state: data of this boot")
     parser.add_argument("--socket", metavar="PATH", help="overrides socket: where CRI is served")
+    parser.add_argument("--conf-dir", metavar="DIR", help="overrides network.conf_dirs: where CNI configurations are")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,4 +37,6 @@ def run(args: argparse.Namespace) -> int:
         path = getattr(args, key)
         if path:
             overrides[key] = os.path.abspath(path)
+    if args.conf_dir:
+        overrides["network.conf_dirs"] = [os.path.abspath(args.conf_dir)]
     return main(args.config, overrides)
