@@ -210,6 +210,8 @@ class RunWarmPodSandbox(RunPodSandbox):
         waiting = {one.id for one in self.node.leaks.warm()}
         super().act()
         assert self.acted in waiting
+        # That other one is made a moment later.
+        until(lambda: not self.node.daemon.running or self.node.leaks.warm(), "the pool is not filled again")
 
     def retry(self) -> None:
         super().retry()

@@ -1,9 +1,9 @@
 """The pool of warm sandboxes: kept full while nothing else is to do, given to pods that can take any of them.
 
 The directories are the truth, this is what the daemon remembers of them. A task runs only while something is to be made
-or taken apart: after a claim, a change of the network or of the configuration, and at start. Each step of it waits
-until no RunPodSandbox is under way, so that pods that come in a burst take what is there and are not held up by what
-is made for later ones.
+or taken apart: after a claim, a change of the network or of the configuration, and at start. Each step waits until there
+was no RunPodSandbox for a moment, so that pods that come in a burst take what is there, and neither they nor their
+containers are held up by what is made for later ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from cricket.types.sandbox import SandboxConfig
 from cricket.types.stage import stage
 
 log = logging.getLogger(__name__)
-_PAUSE = 0.02  # seconds between two steps of the task: at most 50 a second
+_QUIET = 0.5  # seconds without a RunPodSandbox before a step of the task: the pod's containers are started then
+_PAUSE = 0.05  # seconds between two steps: at most 20 a second
 _HOLD, _LONGEST_HOLD = 10.0, 300.0  # seconds without steps after one that failed, doubled each time
 _DRAIN = 10.0  # seconds that a stop takes at most to take the pool away
 _OUTCOMES = ("hit", "empty", "unfit")
@@ -61,7 +62,7 @@ class WarmPool:
         self._open = self._again = False
         self._task: asyncio.Task[None] | None = None
         self._hold, self._held_until = _HOLD, 0.0
-        self._given_up = float("-inf")
+        self._given_up = self._last_run = float("-inf")
         self._turn = asyncio.Lock()  # one is made or taken apart at a time
         self._unsafe = self._trouble = ""
 
@@ -85,6 +86,7 @@ class WarmPool:
             yield
         finally:
             self._runs -= 1
+            self._last_run = time.monotonic()
             if not self._runs:
                 self._calm.set()
                 if len(self._ready) < self._size:
@@ -216,6 +218,9 @@ class WarmPool:
     async def _keep(self) -> None:
         while self._open and time.monotonic() >= self._held_until:
             await self._calm.wait()
+            if (rest := self._last_run + _QUIET - time.monotonic()) > 0:
+                await asyncio.sleep(rest)
+                continue
             async with self._turn:
                 self._again = False
                 if not await self._step() and not self._again:

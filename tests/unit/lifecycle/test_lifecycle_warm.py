@@ -77,6 +77,7 @@ class Pool:
         monkeypatch.setattr(warm_make, "name", lambda *_: None)
         monkeypatch.setattr(warm_pool, "intact", lambda sandbox_id, *_: "gone" if sandbox_id in self.broken else "")
         monkeypatch.setattr(warm_pool, "_PAUSE", 0)
+        monkeypatch.setattr(warm_pool, "_QUIET", 0)
 
     async def _make(self, sandbox_id: str, *args: Any) -> Warm:
         if self.fails:
