@@ -13,13 +13,16 @@ from typing import Any
 
 import msgspec
 
-from cricket.bench import image
+from cricket.bench import drawing, image
+from cricket.bench.drawing import ticks
 from cricket.bench.pods import Pods
 from cricket.bench.target import IMAGE, cricket
 from cricket.bench.usage import processes
 from cricket.client.connection import Client
 
 _WIDTH = 48
+_TOP, _LEFT, _LENGTH, _STEP = 62, 256, 500, 19
+"""Of the picture, in pixels."""
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -86,8 +89,8 @@ def _bars(costs: list[tuple[str, float, float, int, int]], operations: list[Any]
     return bars
 
 
-def text(bars: list[Bar]) -> str:
-    """The waterfall as text: a bar for each step on a common time axis."""
+def text(bars: list[Bar], *, colours: bool = False) -> str:
+    """The waterfall as text: a bar for each step on a common time axis; with `colours` for a terminal."""
     end = max(bar.began + bar.took for bar in bars)
     lines = [f"{'step':<44} {'at ms':>8} {'took ms':>8} {'procs':>6} {'KiB':>6}"]
     for bar in bars:
@@ -96,29 +99,41 @@ def text(bars: list[Bar]) -> str:
         cost = f"{bar.processes:>6} {bar.written / 1024:>6.0f}" if bar.depth == 0 else " " * 13
         mark = "█" if bar.depth == 0 else "▒"
         label = "  " * bar.depth + bar.name
-        lines.append(f"{label[:44]:<44} {bar.began:>8.1f} {bar.took:>8.1f} {cost}  {' ' * left}{mark * length}")
+        look, end_look = (("\x1b[1m", "\x1b[0m") if bar.depth == 0 else ("", "")) if colours else ("", "")
+        drawn = f"\x1b[{'32' if bar.depth == 0 else '36'}m{mark * length}\x1b[0m" if colours else mark * length
+        figures = f"{bar.began:>8.1f} {bar.took:>8.1f} {cost}"
+        lines.append(f"{look}{label[:44]:<44}{end_look} {figures}  {' ' * left}{drawn}")
     return "\n".join(lines) + "\n"
 
 
 def svg(bars: list[Bar]) -> str:
-    """The waterfall as a picture."""
-    end = max(bar.began + bar.took for bar in bars)
-    left, width, step = 330, 620, 18
-    height = 40 + step * len(bars)
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{height}" '
-        'font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        '<text x="12" y="20" font-size="15">One pod, from RunPodSandbox to RemovePodSandbox</text>',
-    ]
-    for number, bar in enumerate(bars):
-        y = 36 + number * step
-        x, length = left + bar.began / end * width, max(1.0, bar.took / end * width)
-        fill, indent = ("#2f7d5b", 0) if bar.depth == 0 else ("#9cc7b2", 14 * bar.depth)
-        out.append(f'<text x="{12 + indent}" y="{y + 11}">{bar.name.replace("&", "&amp;").replace("<", "&lt;")}</text>')
-        out.append(f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{step - 5}" fill="{fill}"/>')
-        out.append(f'<text x="{x + length + 4:.1f}" y="{y + 11}">{bar.took:.1f} ms</text>')
-    return "\n".join([*out, "</svg>\n"])
+    """The waterfall as a picture: calls and their stages on one axis of time."""
+    end = max(bar.began + bar.took for bar in bars) or 1.0
+    parts, bottom = [], _TOP + _STEP * len(bars)
+    for value in ticks(end, 8):
+        x = _LEFT + value / end * _LENGTH
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{bottom}"/>')
+        parts.append(drawing.text(x, _TOP - 10, f"{value:g} ms", "dim", "middle"))
+    for at, bar in enumerate(bars):
+        parts += _row(bar, _TOP + at * _STEP, end)
+    return drawing.document("One pod, from RunPodSandbox to RemovePodSandbox", bottom + 12, parts)
+
+
+def _row(bar: Bar, y: float, end: float) -> list[str]:
+    """A step's name, its bar, and beside the bar, where there is room, how long it took and what it cost."""
+    x, length = _LEFT + bar.began / end * _LENGTH, max(1.5, bar.took / end * _LENGTH)
+    indent, call = 16 + 14 * bar.depth, bar.depth == 0
+    name = drawing.clipped(bar.name, _LEFT - indent - 8)
+    cost = f"{bar.took:.1f} ms"
+    if call and (bar.processes or bar.written):
+        cost += f", {bar.processes} process{'es' * (bar.processes != 1)}, {bar.written / 1024:.0f} KiB"
+    parts = [drawing.text(indent, y + 12, name, "strong" if call else "")]
+    parts.append(drawing.rectangle(x, y + 1, length, _STEP - 5, "c0" if call else "part"))
+    if x + length + 6 + drawing.text_width(cost) < drawing.WIDTH - 8:
+        parts.append(drawing.text(x + length + 6, y + 12, cost, "dim"))
+    else:
+        parts.append(drawing.text(x - 6, y + 12, cost, "dim", "end"))
+    return parts
 
 
 def _forks() -> int:

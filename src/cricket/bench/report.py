@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import statistics
+from collections.abc import Sequence
 
 import msgspec
+
+from cricket.bench.drawing import COLOURS, WIDTH, clipped, document, number, rectangle, text, text_width
+
+_EDGE, _LEFT, _LENGTH = 16, 268, 360
+_BAR, _GAP = 16, 10
 
 Rounds = dict[str, list[dict[str, float]]]
 """Runtime to its rounds; round i of every runtime was measured next to the others'."""
@@ -59,42 +66,65 @@ def markdown(rows: list[Row]) -> str:
 
 
 def svg(rows: list[Row], title: str) -> str:
-    """Horizontal bars, one group a figure, each scaled to its own largest value."""
+    """Horizontal bars, one group a figure, each scaled to its own largest value; with the ratios of the first to the
+    others."""
     names = list(rows[0].values) if rows else []
-    colours = ("#2f7d5b", "#b5563c", "#4b6cb7", "#8a6d3b")
-    bar, gap, left, width = 14, 12, 330, 420
-    group = bar * len(names) + gap
-    height = 60 + group * len(rows) + 20
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 110}" height="{height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="100%" height="100%" fill="white"/><text x="12" y="22" font-size="15">{_escape(title)}</text>',
-    ]
-    for i, name in enumerate(names):
-        x = left + i * 150
-        out.append(f'<rect x="{x}" y="34" width="10" height="10" fill="{colours[i % 4]}"/>')
-        out.append(f'<text x="{x + 15}" y="44">{_escape(name)}</text>')
-    for number, row in enumerate(rows):
-        top = 60 + number * group
-        middle = top + bar * len(names) / 2 + 4
-        out.append(f'<text x="{left - 10}" y="{middle}" text-anchor="end">{_escape(row.figure)}</text>')
-        largest = max((v for v in row.values.values()), default=0) or 1
-        for i, name in enumerate(names):
-            value = row.values.get(name)
-            if value is not None:
-                y, length = top + i * bar, max(1.0, max(value, 0) / largest * width)
-                out.append(
-                    f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{bar - 2}" fill="{colours[i % 4]}"/>'
-                )
-                out.append(f'<text x="{left + length + 5:.1f}" y="{y + bar - 4}">{_number(value)}</text>')
-    return "\n".join([*out, "</svg>\n"])
+    parts, top = _legend(names)
+    for row in rows:
+        group, height = _group(row, names, top)
+        parts += group
+        top += height
+    return document(title, top + 8, parts)
+
+
+def _legend(names: Sequence[str]) -> tuple[list[str], float]:
+    """The names with their colours, in as many lines as they need; and where the bars begin."""
+    parts, x, y = [], float(_EDGE), 46.0
+    for number_, name in enumerate(names):
+        width = text_width(name) + 34
+        if x + width > WIDTH and x > _EDGE:
+            x, y = float(_EDGE), y + 18
+        parts += [rectangle(x, y - 9, 10, 10, _colour(number_)), text(x + 15, y, name)]
+        x += width
+    scale = "Each figure has its own scale. Less is better, but of what is counted per second."
+    note = f"{scale} ×: {names[0]} to the other." if len(names) > 1 else ""
+    if note:
+        y += 18
+        parts.append(text(_EDGE, y, note, "dim"))
+    return parts, y + 16
+
+
+def _group(row: Row, names: Sequence[str], top: float) -> tuple[list[str], float]:
+    """The bars of one figure, and how high they are."""
+    figure, unit = split_unit(row.figure)
+    height = _BAR * len(names)
+    middle = top + height / 2 + 3
+    parts = [text(_LEFT - 12, middle, clipped(figure, _LEFT - 12 - _EDGE), anchor="end")]
+    largest = max((value for value in row.values.values()), default=0) or 1
+    for at, name in enumerate(names):
+        value, ratio, y = row.values.get(name), row.ratios.get(name), top + at * _BAR
+        if value is None:
+            parts.append(text(_LEFT, y + 11, "not measured", "dim"))
+            continue
+        length = max(1.0, max(value, 0) / largest * _LENGTH)
+        parts.append(rectangle(_LEFT, y, length, _BAR - 3, _colour(at)))
+        parts.append(text(_LEFT + length + 6, y + 11, f"{number(value)} {unit}".rstrip()))
+        if ratio:
+            parts.append(text(WIDTH - _EDGE, y + 11, f"{ratio[1]:.2f}×", "dim", "end"))
+    return parts, height + _GAP
+
+
+def split_unit(figure: str) -> tuple[str, str]:
+    """A figure's name and its unit, which is its last word: `pod start p50 ms`; also `%` and `per s`."""
+    match = re.fullmatch(r"(.*?)[, ]*\b(per s|ms|s|MiB/s|MiB|MB/s|lines/s|%)", figure) or re.fullmatch(
+        r"(.*?) (%)", figure
+    )
+    return (match[1], "/s" if match[2] == "per s" else match[2]) if match and match[1] else (figure, "")
+
+
+def _colour(at: int) -> str:
+    return f"c{at % COLOURS}"
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    return "" if value is None else number(value)

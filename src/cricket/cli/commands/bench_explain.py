@@ -28,10 +28,14 @@ def run(args: argparse.Namespace) -> int:
     import msgspec
 
     from cricket.bench import explain
+    from cricket.cli.output import colourful
 
     bars = explain.waterfall(args.handler, args.warm)
     if args.svg:
         with open(args.svg, "w") as f:
             f.write(explain.svg(bars))
-    print(msgspec.json.encode(bars).decode() if args.output == "json" else explain.text(bars), end="")
+    if args.output == "json":
+        print(msgspec.json.encode(bars).decode(), end="")
+    else:
+        print(explain.text(bars, colours=colourful()), end="")
     return 0
