@@ -7,9 +7,7 @@ import asyncio
 import contextlib
 import functools
 import os
-import signal
 import ssl
-from collections.abc import Callable, Iterator
 
 from cricket.cli import terminal
 from cricket.client.streams import run_command
@@ -20,18 +18,23 @@ def converse(url: str, args: argparse.Namespace, *, stdin: bool, tty: bool, may_
     """Run the session to its end; returns the exit code of the command, or 128 + the signal that ended us.
 
     `args` holds the options of `add_transport`. With `tty` and a terminal as standard input that terminal is raw for
-    as long; with `may_leave` Ctrl-P Ctrl-Q then ends the session, with 0.
+    as long; with `may_leave` Ctrl-P Ctrl-Q then ends the session, with 0. (Not for exec: shells know Ctrl-P, too.)
     """
     raw = tty and stdin and os.isatty(0)
-    with terminal.raw(0) if raw else contextlib.nullcontext():
-        return asyncio.run(_converse(url, args, stdin, tty, may_leave and raw))
+    # The signals are caught for longer than the terminal is raw: none can end us in between.
+    with terminal.Ending() as ending, terminal.raw(0) if raw else contextlib.nullcontext():
+        return asyncio.run(_converse(url, args, ending, stdin, tty, may_leave and raw))
 
 
-async def _converse(url: str, args: argparse.Namespace, stdin: bool, tty: bool, may_leave: bool) -> int:
-    with _ending() as (ended, end):
-        source = terminal.chunks(0) if stdin else None
-        if source is not None and may_leave:
-            source = terminal.until_left(source, functools.partial(end, 0))
+async def _converse(
+    url: str, args: argparse.Namespace, ending: terminal.Ending, stdin: bool, tty: bool, may_leave: bool
+) -> int:
+    source = terminal.chunks(0) if stdin else None
+    if source is not None and may_leave:
+        source = terminal.until_left(source, functools.partial(ending.end, 0))
+    with ending.cancels_this_task():
+        if ending.code is not None:
+            return ending.code
         try:
             return await run_command(
                 url,
@@ -44,9 +47,9 @@ async def _converse(url: str, args: argparse.Namespace, stdin: bool, tty: bool, 
                 tls=tls_context(args),
             )
         except asyncio.CancelledError:
-            if not ended:
+            if ending.code is None:
                 raise
-            return ended[0]
+            return ending.code
 
 
 def tls_context(args: argparse.Namespace) -> ssl.SSLContext | None:
@@ -63,24 +66,3 @@ def tls_context(args: argparse.Namespace) -> ssl.SSLContext | None:
 def _terminal() -> int:
     """The file descriptor of the user's terminal, -1 when there is none."""
     return next((fd for fd in (0, 1, 2) if os.isatty(fd)), -1)
-
-
-@contextlib.contextmanager
-def _ending() -> Iterator[tuple[list[int], Callable[[int], None]]]:
-    """Ways to end the session in order, so that the terminal is given back: a function that takes the exit code, and
-    signals. The list holds the code when it was ended so."""
-    loop, task, ended = asyncio.get_running_loop(), asyncio.current_task(), list[int]()
-    assert task is not None
-
-    def end(code: int) -> None:
-        ended.append(code)
-        task.cancel()
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, end, 128 + number)
-    try:
-        yield ended, end
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

@@ -5,13 +5,56 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import termios
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 _CHUNK = 64 << 10
 _LEAVE = b"\x10\x11"
+
+
+class Ending:
+    """While it is open, signals that would end this process end the work in it instead, in order; `code` is then the
+    exit code, else None. Signals of before and after the work count, too."""
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Ending:
+        for number in self._SIGNALS:
+            self._before[number] = signal.signal(number, self._caught)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def end(self, code: int) -> None:
+        """End the work; the first code counts."""
+        if self.code is None:
+            self.code = code
+            if self._task is not None:
+                # A plain handler may run while the loop waits, which only this wakes.
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    @contextlib.contextmanager
+    def cancels_this_task(self) -> Iterator[None]:
+        """The work is in this block; look at `code` first."""
+        self._task = asyncio.current_task()
+        try:
+            yield
+        finally:
+            self._task = None
+
+    def _caught(self, number: int, frame: object) -> None:
+        self.end(128 + number)
 
 
 @contextlib.contextmanager
@@ -91,4 +134,7 @@ async def write(fd: int, data: bytes) -> None:
     """Write all of it. A reader that is slow holds us up, and so the container's process: as in a pipe."""
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(fd, rest) :]
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:  # somebody who shares it has made it so
+            select.select([], [fd], [])

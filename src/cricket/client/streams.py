@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,6 +31,9 @@ Transport = Literal["spdy", "websocket"]
 Sink = Callable[[bytes], Awaitable[None]]
 _CHUNK = 64 << 10
 _BUFFERED = 1 << 20
+_GOODBYE = 2.0
+_SILENCE, _PROBES = 30, 4
+"""Seconds after which a peer that says nothing is asked whether it is there, and how often until it is given up."""
 
 
 class ClientChannel:
@@ -136,15 +140,19 @@ class Connection:
             self._writer.write(b"".join(out))
 
     async def close(self) -> None:
-        """Say goodbye and close. Idempotent."""
+        """Say goodbye and close, without waiting long for a peer that takes nothing. Idempotent."""
         self.mux.close()
-        with contextlib.suppress(CricketError):
-            await self.flush()
         self._receiving.cancel()
-        await asyncio.gather(self._receiving, return_exceptions=True)
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            async with asyncio.timeout(_GOODBYE):
+                with contextlib.suppress(CricketError):
+                    await self.flush()
+                await asyncio.gather(self._receiving, return_exceptions=True)
+                self._writer.close()
+                with contextlib.suppress(OSError):
+                    await self._writer.wait_closed()
+        except TimeoutError:
+            self._writer.transport.abort()
 
     async def _receive(self) -> None:
         try:
@@ -210,6 +218,7 @@ async def upgrade(
     port = parts.port or (443 if secure else 80)
     with map_errors(OSError, Unavailable, "the streaming server cannot be reached", where=parts.netloc):
         reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure, limit=MAX_HEAD)
+    _keep_asking(writer.get_extra_info("socket"))
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         key = base64.b64encode(os.urandom(16)).decode()
@@ -223,6 +232,15 @@ async def upgrade(
     except BaseException:
         writer.close()
         raise
+
+
+def _keep_asking(sock: socket.socket) -> None:
+    """Find out about a network that is gone, also while nothing is said."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENCE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _SILENCE // _PROBES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * _SILENCE * 1000)
 
 
 def _request(transport: Transport, protocols: tuple[str, ...], key: str) -> tuple[str, Fields]:
