@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.cri import Cri
 
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 _MAIN = "import sys; from cricket.daemon import main; sys.exit(main(sys.argv[1], {}))"
 
 

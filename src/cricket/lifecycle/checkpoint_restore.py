@@ -136,14 +136,6 @@ def _unpack(e: Parts, container: Container, restored: Restored) -> None:
     effect("checkpoint unpacked")
 
 
-def options(e: Parts) -> tuple[str, ...]:
-    """Options for the runtime's `restore`.
-
-    CRIU would put the processes back into the cgroup that they were in. On v1 runtimes tell it where they belong now.
-    """
-    return ("--manage-cgroups-mode", "ignore") if e.host.cgroup_version == 2 else ()
-
-
 def finish(e: Parts, box: Sandbox, container: Container, restored: Restored) -> None:
     """Fit the written spec to the checkpoint, and begin the log with the old one. Blocks on small files.
 
@@ -158,7 +150,7 @@ def finish(e: Parts, box: Sandbox, container: Container, restored: Restored) -> 
     if uts and not criu.set_hostname(directory, hostname(box)):
         uts = ""
     config = os.path.join(bundle, "criu.conf")
-    criu.write_config(config, uts)
+    criu.write_config(config, uts, cgroup_version=e.host.cgroup_version)
     spec["annotations"] = {**(spec.get("annotations") or {}), criu.CONFIG_ANNOTATION: config}
     e.bundles.write(container.id, spec)
     _continue_log(os.path.join(directory, KEPT_LOG), container.log_path)

@@ -74,7 +74,6 @@ async def _run(e: Parts, container: Container) -> int:
         stdin=container.config.stdin,
         stdin_once=container.config.stdin_once,
         restore=e.layout.checkpoint(container.id) if container.restore_from else "",
-        restore_options=checkpoint_restore.options(e) if container.restore_from else (),
     )
     with stage("runtime create", container.id):
         try:

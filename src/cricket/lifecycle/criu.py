@@ -71,9 +71,11 @@ async def _kernel_problem() -> str:
     return f"CRIU {number} ({path}) does not work on Linux {os.uname().release}: {why}"
 
 
-def write_config(path: str, uts: str) -> None:
+def write_config(path: str, uts: str, *, cgroup_version: int) -> None:
     """Write the options for a restore: connections of the old pod are closed, `uts` ("" for none) is joined.
 
+    On cgroup v2 processes stay in the cgroup that they are started in, which is the new container's: CRIU would put
+    them back into the old one's. On v1 runtimes tell it where they belong, which this would undo.
     What the administrator has set for runc stays in force. Raises Internal.
     """
     lines = []
@@ -83,6 +85,8 @@ def write_config(path: str, uts: str) -> None:
     except OSError:
         pass  # there is rarely one
     lines.append("tcp-close")
+    if cgroup_version == 2:
+        lines.append("manage-cgroups ignore")
     if uts:
         lines.append(f"join-ns uts:{uts}")
     atomic_write(path, "\n".join([*lines, ""]).encode(), mode=0o600, durable=False)

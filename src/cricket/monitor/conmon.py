@@ -43,7 +43,6 @@ class MonitorSpec(msgspec.Struct, frozen=True):
     stdin: bool = False
     stdin_once: bool = False
     restore: str = ""
-    restore_options: tuple[str, ...] = ()
 
 
 class Conmon:
@@ -73,7 +72,6 @@ class Conmon:
                 argv.append("--leave-stdin-open")
         # `restore` of a runtime knows nothing of keyrings.
         argv += ["--restore", spec.restore] if spec.restore else ["--no-new-keyring"]
-        argv += [f"--runtime-opt={option}" for option in spec.restore_options]
         return argv
 
     async def create(self, spec: MonitorSpec, *, timeout: float = 120.0) -> int:

@@ -223,7 +223,7 @@ def test_a_busy_cgroup_is_not_removed(cgroup: Cgroup) -> None:
     assert len(processes(cgroup.layout, cgroup.path)) == 1
 
 
-@pytest.mark.parametrize(("full", "most"), [(False, 8), (True, 24)])
+@pytest.mark.parametrize(("full", "most"), [(False, 10), (True, 24)])
 def test_a_reading_opens_few_files(cgroup: Cgroup, monkeypatch: pytest.MonkeyPatch, full: bool, most: int) -> None:
     opened: list[str] = []
 

@@ -93,8 +93,10 @@ def test_a_malformed_image_is_told(tmp_path: Path, data: bytes) -> None:
 def test_the_administrators_options_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = tmp_path / "runc.conf"
     monkeypatch.setattr(criu, "_ADMIN_CONFIG", str(admin))
-    criu.write_config(str(tmp_path / "criu.conf"), "")
+    criu.write_config(str(tmp_path / "criu.conf"), "", cgroup_version=1)
     assert (tmp_path / "criu.conf").read_text() == "tcp-close\n"
     admin.write_text("link-remap")
-    criu.write_config(str(tmp_path / "criu.conf"), "/run/x/uts")
-    assert (tmp_path / "criu.conf").read_text() == "link-remap\ntcp-close\njoin-ns uts:/run/x/uts\n"
+    criu.write_config(str(tmp_path / "criu.conf"), "/run/x/uts", cgroup_version=2)
+    assert (
+        tmp_path / "criu.conf"
+    ).read_text() == "link-remap\ntcp-close\nmanage-cgroups ignore\njoin-ns uts:/run/x/uts\n"

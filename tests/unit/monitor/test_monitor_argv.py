@@ -40,7 +40,6 @@ def test_paths_and_runtime() -> None:
         ({"stdin": True, "stdin_once": True}, {"--stdin"}, {"--leave-stdin-open"}),
         ({"stdin_once": True}, set(), {"--stdin", "--leave-stdin-open"}),
         ({"restore": "/image"}, {"--restore", "/image"}, {"--no-new-keyring"}),
-        ({"restore": "/image", "restore_options": ("-a", "b")}, {"--runtime-opt=-a", "--runtime-opt=b"}, set()),
     ],
 )
 def test_streams_and_restore(changes: dict[str, object], there: set[str], absent: set[str]) -> None:
