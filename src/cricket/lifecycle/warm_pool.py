@@ -1,9 +1,9 @@
 """The pool of warm sandboxes: kept full while nothing else is to do, given to pods that can take any of them.
 
-The directories are the truth, this is what the daemon remembers of them. A task runs only while something is to be made
-or taken apart: after a claim, a change of the network or of the configuration, and at start. Each step waits until for a
-moment there was no RunPodSandbox, so that pods that come in a burst take what is there, and neither they nor their
-containers are held up by what is made for later ones.
+The directories are the truth, this is what the daemon remembers of them. A task runs only while something is to be
+made or taken apart: after a claim, a change of the network or of the configuration, and at start. Each step waits
+until for a moment there was no RunPodSandbox, so that pods that come in a burst take what is there, and neither
+they nor their containers are held up by what is made for later ones.
 """
 
 from __future__ import annotations
