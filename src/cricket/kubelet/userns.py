@@ -56,7 +56,7 @@ def _allocated(root: str, uid: str) -> int | None:
 def _allocate(root: str, uid: str) -> int:
     taken: set[int | None] = set()
     with contextlib.suppress(FileNotFoundError):
-        taken = {_allocated(root, entry.name) for entry in os.scandir(f"{root}/pods")}
+        taken = {_allocated(root, name) for name in os.listdir(f"{root}/pods")}
     number = next((n for n in range(1, _MOST) if n * LENGTH not in taken), None)
     if number is None:
         raise FailedCreatePodSandBox("no ids are free for the pod's user namespace")

@@ -33,7 +33,8 @@ def list_files(directories: Sequence[str], suffixes: tuple[str, ...]) -> list[Li
     found = []
     for index, directory in enumerate(directories):
         try:
-            entries = sorted(os.scandir(directory), key=lambda e: e.name)
+            with os.scandir(directory) as unsorted:
+                entries = sorted(unsorted, key=lambda e: e.name)
         except OSError:
             continue
         for entry in entries:

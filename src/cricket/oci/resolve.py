@@ -89,7 +89,8 @@ def host_devices(directory: str = "/dev") -> tuple[DeviceNode, ...]:
 def _below(directory: str, target: str, permissions: str) -> Iterator[DeviceNode]:
     """Nodes below a directory, following no symlink. What vanishes meanwhile is left out."""
     try:
-        entries = sorted(os.scandir(directory), key=lambda e: e.name)
+        with os.scandir(directory) as unsorted:
+            entries = sorted(unsorted, key=lambda e: e.name)
     except OSError:
         return
     for entry in entries:

@@ -105,9 +105,9 @@ def _link(directory: str, payload: Payload) -> None:
 def _remove_stale(directory: str, payload: Payload, current: str) -> None:
     """Names that are gone, the last generation, and what a crash left."""
     keep = {*_tops(payload), _DATA, current}
-    for entry in os.scandir(directory):
-        if entry.name in keep:
-            continue
+    with os.scandir(directory) as entries:
+        stale = [entry for entry in entries if entry.name not in keep]
+    for entry in stale:
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
         else:
