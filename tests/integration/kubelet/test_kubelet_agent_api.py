@@ -65,6 +65,8 @@ def test_logs_and_numbers(agent: AgentProcess) -> None:
     assert 'prober_probe_total{probe_type="Readiness",result="successful",namespace="default",pod="web"' in told
     resources = agent.ask("/metrics/resource")
     assert 'container_memory_working_set_bytes{container="main",namespace="default",pod="web"} ' in resources
+    told = agent.ask("/stats/summary")["pods"][0]
+    assert told["podRef"]["name"] == "web" and told["containers"][0]["memory"]["workingSetBytes"] > 0
     assert agent.ask("/configz")["kubeletconfig"]["name"] == agent.token
     (agent.root / "pods" / uid / "volumes" / "kubernetes.io~empty-dir" / "v" / "go").touch()
     reader.join(20)
