@@ -24,8 +24,8 @@ class Cell(NamedTuple):
 
 _TOKEN = re.compile(
     r"\x1b\[(?P<csi>[0-?]*)[ -/]*(?P<final>[@-~])"
-    r"|\x1b\].*?(?:\x07|\x1b\\)|\x1b[()][0-9A-Za-z]|\x1b[=>78c]"
-    r"|(?P<control>[\x00-\x1f\x7f])|(?P<text>[^\x00-\x1f\x7f]+)",
+    r"|\x1b\].*?(?:\x07|\x1b\\)|\x1b[()][0-9A-Za-z]|\x1b[^\x1b\[\]()]"
+    r"|(?P<control>[\x00-\x1a\x1c-\x1f\x7f])|(?P<text>[^\x00-\x1f\x7f]+)",
     re.DOTALL,
 )
 
