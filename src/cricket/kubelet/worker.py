@@ -108,6 +108,10 @@ class PodWorker:
         """Whether its resources are being changed in place."""
         return self.settled is not None and sizes(self.settled) != sizes(self.pod)
 
+    def applied_to(self, container_id: str) -> ResourceRequirements | None:
+        """What a container that runs has."""
+        return self._applied().get(container_id)
+
     def _applied(self) -> dict[str, ResourceRequirements]:
         found = {}
         for record in self.records.containers:

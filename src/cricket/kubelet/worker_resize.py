@@ -14,6 +14,7 @@ from cricket.kubelet.actions_list import ResizeContainer
 from cricket.kubelet.cri_config import container_resources, pod_resources
 from cricket.kubelet.model.container import Container
 from cricket.kubelet.model.pod import Pod
+from cricket.kubelet.quantity import parse
 from cricket.kubelet.sizes import effective
 from cricket.kubelet.worker_failure import ResizeError
 
@@ -26,6 +27,7 @@ async def resize_container(worker: PodWorker, action: ResizeContainer, container
     parts, pod = worker.parts, worker.pod
     _begun(worker)
     try:
+        await _room(worker, action.id, container)
         await widen(worker)
         linux = container_resources(pod, container, parts.node)
         await parts.cri.call("UpdateContainerResources", container_id=action.id, linux=linux)
@@ -54,6 +56,22 @@ async def widen(worker: PodWorker) -> None:
     if worker.parts.cgroups is not None:
         with map_errors(OSError, ResizeError, "the pod's cgroup cannot be changed"):
             await worker.parts.cgroups.widen(worker.pod)
+
+
+async def _room(worker: PodWorker, container_id: str, container: Container) -> None:
+    """Refuse a limit of memory below what is used: the kernel would kill, or refuse in words that help nobody."""
+    before = worker.applied_to(container_id)
+    old = parse(before.limits.get("memory", "0")) if before is not None else 0
+    new = int(parse(effective(worker.pod, container).limits.get("memory", "0")))
+    if not new or (old and new >= old):
+        return
+    stats = (await worker.parts.cri.call("ContainerStats", container_id=container_id)).stats
+    used = stats.memory.usage_bytes.value or stats.memory.working_set_bytes.value
+    if used >= new:
+        raise ResizeError(
+            "cannot decrease memory limits: attempting to set container "
+            f'"{container.name}" memory limit ({new}) below current usage ({used})'
+        )
 
 
 async def _tell_sandbox(worker: PodWorker) -> None:

@@ -28,7 +28,10 @@ POD = """\
         image: IMAGE
         command: [sleep, "1000"]
         resources: {requests: {cpu: 100m}, limits: {cpu: 200m, memory: 32Mi}}
-      - {name: side, image: IMAGE, command: [sleep, "1000"], resources: {limits: {cpu: 300m, memory: 16Mi}}}
+      - name: side
+        image: IMAGE
+        command: [sh, -c, "dd if=/dev/zero of=/dev/shm/x bs=1M count=8; exec sleep 1000"]
+        resources: {limits: {cpu: 300m, memory: 16Mi}}
 """
 
 
@@ -79,6 +82,14 @@ def test_a_pod_has_a_cgroup_with_its_limits(agent: AgentProcess, node: Node) -> 
     until(lambda: "ResizeCompleted" in agent.reasons(), agent.log())
     assert agent.pod()["uid"] == uid
     assert _file(tree, path, "memory.limit_in_bytes", "memory.max") == str(64 * MIB)
+    agent.put(POD.replace("memory: 16Mi", "memory: 8Mi"))
+    until(lambda: "ResizeError" in agent.reasons(), agent.log())
+    changes = next(c for c in agent.pod()["conditions"] if c["type"] == "PodResizeInProgress")
+    assert changes["reason"] == "Error" and "memory limit (8388608) below current usage" in changes["message"]
+    agent.put(POD)
+    until(lambda: _file(tree, path, "memory.limit_in_bytes", "memory.max") == str(48 * MIB), agent.log())
+    until(lambda: "PodResizeInProgress" not in [c["type"] for c in agent.pod()["conditions"]], "it does not settle")
+    assert [c["restartCount"] for c in agent.pod()["containerStatuses"]] == [0, 0]
     agent.end_pods()
     assert not tree.exists(root), "the last pod takes the classes and the root along"
 
@@ -100,3 +111,6 @@ def test_switched_off(agent: AgentProcess) -> None:
         int(_file(tree, path.format(uid), "memory.limit_in_bytes", "memory.max").replace("max", str(1 << 62)))
         > MIB << 20
     )
+    agent.stop()
+    agent.start()  # this one takes over, and removes what the runtime made
+    agent.wait_ready()
