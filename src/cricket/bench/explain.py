@@ -43,12 +43,18 @@ class _Recorder(Client):
         super().__init__(url)
         self.pattern = pattern
         self.costs: list[tuple[str, float, float, int, int]] = []
+        self._looking = 0.0
 
     def call(self, name: str, /, **fields: Any) -> Any:
+        before = time.perf_counter()
         forks, written, began = _forks(), _written(self.pattern), time.perf_counter()
         answer = super().call(name, **fields)
-        took = time.perf_counter() - began
-        self.costs.append((name, began, took, _forks() - forks, _written(self.pattern) - written))
+        ended = time.perf_counter()
+        # The time that it takes to look at the processes belongs to no call, and would part them.
+        self._looking += began - before
+        moment = began - self._looking
+        self.costs.append((name, moment, ended - began, _forks() - forks, _written(self.pattern) - written))
+        self._looking += time.perf_counter() - ended
         return answer
 
 

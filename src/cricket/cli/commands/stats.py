@@ -27,6 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pod", metavar="POD", help="only those of this pod")
     options.add_labels(parser)
     options.add_sampling(parser)
+    parser.add_argument(
+        "--no-stream", dest="watch", action="store_false", default=False, help="once, as docker says it; the default"
+    )
     options.add_output(parser)
     options.add_client(parser)
 

@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
     view = View(sort=args.sort, filter=args.filter)
     marks = glyphs.of_encoding(sys.stdout.encoding)
-    live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and args.count != 1
-    if not live or args.output != "table":
+    screen = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and args.count != 1
+    if not screen or args.output != "table":
         from cricket.cli.top.frames import print_frames
 
         return print_frames(args, view, marks)
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     keyboard = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
     canvas = Canvas(sys.stdout.fileno(), keyboard, colours=colourful(), encoding=sys.stdout.encoding)
-    with connect(args) as client:
-        return Live(canvas, keyboard, marks, args.interval, view).run(lambda: connect(args), client, args.count)
+    live = Live(canvas, keyboard, marks, args.interval, view)
+    return live.run(lambda: connect(args), connect(args), args.count)
 
 
 def _interval(text: str) -> float:

@@ -36,7 +36,9 @@ class Live:
         self._resized = False
 
     def run(self, connect: Callable[[], Client], client: Client, count: int) -> int:
-        """Show frames until the user leaves, a signal comes, or `count` (0: no limit) were shown; the exit code."""
+        """Show frames until the user leaves, a signal comes, or `count` (0: no limit) were shown; the exit code.
+
+        `client` is closed in the end; `connect` makes another one when its runtime has gone."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._waking())
             watcher = Watcher(connect, self._interval, self._wake)
@@ -59,6 +61,8 @@ class Live:
 
     def _show(self, watcher: Watcher) -> None:
         news = watcher.news
+        if news.bug is not None:
+            raise news.bug
         if news.frame is None and not news.trouble:
             return
         if news.frame is not None and news.frame is not self._shown:

@@ -18,14 +18,17 @@ from cricket.errors import CricketError
 _REST = 2
 """A measurement that takes long is followed by a pause of at least this many times its length."""
 
+_GRACE = 1.0
+
 
 class News(NamedTuple):
-    """What the thread last knew: a frame, and why there is none newer."""
+    """What the thread last knew: a frame, and why there is none newer. `bug`: what has ended the thread."""
 
     frame: Frame | None = None
     trouble: str = ""
     logs: tuple[LogText, ...] = ()
     of: str = ""
+    bug: Exception | None = None
 
 
 class Watcher:
@@ -41,16 +44,16 @@ class Watcher:
         self.news = News()
 
     def start(self, client: Client) -> None:
-        """Begin with a connection that is there."""
+        """Begin with a connection that is there, and is ours from now on."""
         self._source = Source(client)
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a call under way is given up. Idempotent."""
+        """End. A call under way is waited for a moment and then left to the end of the process. Idempotent."""
         self._over = True
         self._wake.set()
-        self._disconnect()
-        self._thread.join(1.0)
+        if self._thread.ident is not None:
+            self._thread.join(_GRACE)
 
     def want(self, key: str, containers: Sequence[Container], lines: int) -> None:
         """Whose log is to be read: the last `lines` of these containers, under the name `key`; "" for nothing."""
@@ -60,6 +63,15 @@ class Watcher:
             self._wake.set()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as bug:  # raised again where somebody sees it
+            self.news = self.news._replace(bug=bug)
+            self._tell()
+        finally:
+            self._disconnect()
+
+    def _work(self) -> None:
         due = 0.0
         while not self._over:
             self._wake.clear()
@@ -82,8 +94,6 @@ class Watcher:
                 self.news = self.news._replace(trouble=f"{error.what} ({error.where})" if error.where else error.what)
             # The next time it is tried on a connection of its own: gRPC's would wait longer and longer.
             self._disconnect()
-            return
-        except ValueError:  # the channel was closed by `stop`
             return
         self.news = self.news._replace(frame=self._meter.frame(reading), trouble="")
 
