@@ -15,6 +15,7 @@ from scripts.pictures.record import Step, record
 from scripts.pictures.svg import svg
 
 _INTERRUPT = b"\x03"
+_CGROUPS = "/cricket-pictures"
 _MANIFESTS = os.path.join(os.path.dirname(__file__), "pods.yaml")
 
 
@@ -74,13 +75,19 @@ def _daemon(base: str) -> Iterator[None]:
     subprocess.run(["cricket", "network", "init"], check=True, stdout=subprocess.DEVNULL)
     with _background(base, "cricket", "serve", "--log-level", "warning"):
         _until("cricket version", 1)
-        yield
-        subprocess.run(["cricket", "rmp", "-fa"], check=True, stdout=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            subprocess.run(["cricket", "rmp", "-fa"], check=True, stdout=subprocess.DEVNULL)
+            for directory, _, _ in os.walk("/sys/fs/cgroup", topdown=False):
+                if f"{_CGROUPS}/" in f"{directory}/":
+                    with contextlib.suppress(OSError):
+                        os.rmdir(directory)
 
 
 @contextlib.contextmanager
 def _agent(base: str) -> Iterator[None]:
-    roots = ("--root", f"{base}/agent", "--log-root", f"{base}/logs", "--cgroup-root", "/cricket-pictures")
+    roots = ("--root", f"{base}/agent", "--log-root", f"{base}/logs", "--cgroup-root", _CGROUPS)
     with _background(base, "cricket", "kubelet", "--manifests", _MANIFESTS, *roots):
         yield
 
