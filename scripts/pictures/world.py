@@ -14,7 +14,10 @@ from collections.abc import Iterator, Sequence
 
 from cricket.bench import image, registry
 
-_EMPTY = ("/etc/cricket", "/etc/cni", "/etc/containerd", "/etc/containers", "/var/lib/cricket", "/var/lib/cni", "/run")
+_EMPTY = (
+    *("/etc/cricket", "/etc/cni", "/etc/containerd", "/etc/containers", "/run"),
+    *("/var/lib/cricket", "/var/lib/cricket-kubelet", "/var/lib/cni"),
+)
 _INSIDE = "CRICKET_PICTURES_INSIDE"
 
 
