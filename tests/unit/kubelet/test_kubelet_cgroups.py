@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 from kubelet_pods import NODE, pod
 from msgspec.structs import replace
 
+from cricket.errors import Internal
 from cricket.kubelet.cgroup_parent import cgroup_parent
 from cricket.kubelet.cgroups import slices
 from cricket.kubelet.cgroups.hierarchy import Hierarchy, Tree, hierarchies
@@ -138,26 +140,33 @@ async def test_what_cannot_be_made(tmp_path: Path) -> None:
         await made.ensure(pod())
 
 
-async def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A slice that is there is changed, and one that is not is started; both with the same properties."""
+@pytest.mark.parametrize(("refused", "failing"), [((), False), (("Start",), False), (("Start", "is-active"), True)])
+async def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, refused: tuple[str, ...], failing: bool) -> None:
+    """A slice is started, or changed if it runs: with the same properties. Nothing is set of one that is not there."""
     told: list[tuple[str, ...]] = []
 
     async def run(*command: str, **_: object) -> object:
-        told.append(command[7:])
+        told.append(command[7:] if command[0] == "busctl" else command)
 
         async def communicate() -> tuple[bytes, bytes]:
             return b"", b"no such unit"
 
-        return SimpleNamespace(communicate=communicate, returncode=int(command[7] == "SetUnitProperties"))
+        return SimpleNamespace(
+            communicate=communicate, returncode=int(any(word.startswith(refused or "-none") for word in command))
+        )
 
     monkeypatch.setattr("asyncio.create_subprocess_exec", run)
     limits = Limits(1024, 50_000, None, 10)
-    await slices.make("/a.slice/a-b.slice", limits, True)
+    with pytest.raises(Internal, match="no such unit") if failing else nullcontext():
+        await slices.make("/a.slice/a-b.slice", limits, True)
     none = str((1 << 64) - 1)
-    given = ("4", "CPUWeight", "t", "39", "CPUQuotaPerSecUSec", "t", "500000", "MemoryMax", "t", none)
+    given: tuple[str, ...] = ("4", "CPUWeight", "t", "39", "CPUQuotaPerSecUSec", "t", "500000", "MemoryMax", "t", none)
     given += ("TasksMax", "t", "10")
-    assert told == [
-        ("SetUnitProperties", "sba(sv)", "a-b.slice", "true", *given),
+    asked = ("systemctl", "--system", "--quiet", "is-active", "a-b.slice")
+    calls = [
         ("StartTransientUnit", "ssa(sv)a(sa(sv))", "a-b.slice", "replace", *given, "0"),
+        asked,
+        ("SetUnitProperties", "sba(sv)", "a-b.slice", "true", *given),
     ]
+    assert told == calls[: 1 if not refused else 2 if failing else 3]
     assert slices.properties(limits, False)[1::3] == ["CPUShares", "CPUQuotaPerSecUSec", "MemoryLimit", "TasksMax"]

@@ -34,6 +34,7 @@ class PodCgroups:
         self._node, self._active, self._pids = node, active, pids
         self._tree = tree or Tree(hierarchies())
         self._lock, self._limits = asyncio.Lock(), dict[str, Limits]()
+        self._shared = dict[str, Limits]()  # what the classes were given
 
     async def ensure(self, pod: Pod) -> None:
         """Make the pod's cgroup, with its limits. Idempotent. Raises FailedCreatePodContainer."""
@@ -96,7 +97,10 @@ class PodCgroups:
         """The classes share the CPU as their pods ask for it; all that best effort has is the least there is."""
         sizes = dict.fromkeys(self._node.hugepage_sizes, 1 << 62)
         for quality, weight in class_shares(pods).items():
-            await self._set(class_cgroup(quality, self._node), Limits(weight, hugepages=sizes))
+            path, limits = class_cgroup(quality, self._node), Limits(weight, hugepages=sizes)
+            if self._shared.get(path) != limits or not self._tree.exists(path):
+                await self._set(path, limits)
+                self._shared[path] = limits
 
     async def _tidy(self) -> None:
         root, kept = class_cgroup(QOSClass.GUARANTEED, self._node), list(self._active())
