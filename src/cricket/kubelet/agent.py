@@ -75,7 +75,6 @@ class Agent:
 
     def offer(self, source: str, desired: tuple[Desired, ...]) -> None:
         """A source says what it wants now."""
-        was_synced = self.synced
         old = {problem for part in self._desired.get(source, ()) for problem in (*part.errors, *part.warnings)}
         for part in desired:
             for problem in part.errors:
@@ -86,8 +85,6 @@ class Agent:
                     log.warning("%s", problem)
         self._desired[source] = desired
         before, self._objects = self._objects, objects_of(self._wanted())
-        if self.synced and not was_synced:
-            self._swept = asyncio.create_task(self._orphans.collect())  # held, so that it is not lost
         if before != self._objects:
             for worker in self.workers.values():
                 worker.update(worker.pod)
@@ -170,9 +167,7 @@ class Agent:
         self.reconcile()
 
     async def run(self) -> None:
-        """Work until cancelled. Raises CricketError when the runtime cannot be asked at the start."""
-        await self.observer.relist()
-        self._listed = True
+        """Work until cancelled. While the runtime is away, nothing happens."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._leave)
             async with asyncio.TaskGroup() as group:
@@ -181,7 +176,7 @@ class Agent:
                 group.create_task(self._list())
                 group.create_task(self._listen())
                 group.create_task(self._every(self.settings.gc_period, self._images.collect))
-                group.create_task(self._every(self.settings.gc_period, self._orphans.collect))
+                group.create_task(self._sweep())
                 group.create_task(self._every(self.settings.log_period, lambda: rotate_logs(self.parts)))
 
     async def _leave(self) -> None:
@@ -196,7 +191,7 @@ class Agent:
             self._relist.clear()
             try:
                 changed = await self.observer.relist()
-                away = False
+                away, self._listed = False, True
             except CricketError as error:
                 if not away:
                     log.warning("the runtime does not answer: %s", error)
@@ -223,6 +218,14 @@ class Agent:
             finally:
                 self._telling = False
             await asyncio.sleep(1.0)
+
+    async def _sweep(self) -> None:
+        """At once what an agent before has left, later now and then."""
+        while not self.synced:
+            await asyncio.sleep(0.5)
+        with contextlib.suppress(CricketError):  # each of them was told
+            await self._orphans.collect()
+        await self._every(self.settings.gc_period, self._orphans.collect)
 
     async def _every(self, period: float, work: Callable[[], object]) -> None:
         while True:

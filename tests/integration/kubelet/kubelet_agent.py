@@ -25,8 +25,8 @@ class AgentProcess:
     """Started, stopped, killed and started again, each time on the same directories. IMAGE in a manifest stands for
     the busybox image."""
 
-    def __init__(self, directory: Path, runtime: str, cgroup_root: str, token: str, image: str) -> None:
-        self.directory, self.image, self.token = directory, image, token
+    def __init__(self, directory: Path, runtime: str, cgroup_root: str, token: str, image: str, *options: str) -> None:
+        self.directory, self.image, self.token, self.options = directory, image, token, options
         self.folder, self.root, self.logs = directory / "manifests", directory / "root", directory / "pods"
         self.folder.mkdir()
         self.socket = f"/run/{token}/agent.sock"
@@ -39,7 +39,7 @@ class AgentProcess:
         """Start and wait until the API answers."""
         words = ["kubelet", "-r", f"unix://{self.runtime}", "--manifests", str(self.folder), "--name", self.token]
         words += ["--root", str(self.root), "--log-root", str(self.logs), "--cgroup-root", self.cgroup_root]
-        words += ["--api-socket", self.socket, "--node-name", "testnode", *options]
+        words += ["--api-socket", self.socket, "--node-name", "testnode", *self.options, *options]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("CRICKET_", "PYTEST_", "GRPC_"))}
         with open(self.directory / "agent.log", "ab") as log:
             self._process = subprocess.Popen([sys.executable, "-c", _MAIN, *words], env=env, stdout=log, stderr=log)
@@ -84,9 +84,13 @@ class AgentProcess:
         until(lambda: not self.ask("/pods")["items"], "pods are not ended", 40)
 
     def left(self) -> list[str]:
-        """Files of pods that are gone."""
+        """Files, mounts and cgroups of pods that are gone."""
         found = [str(path) for path in (self.root / "pods").glob("*")]
-        return found + [str(path) for path in (self.root / "agent").glob("*")] + [str(p) for p in self.logs.glob("*")]
+        found += [str(path) for path in (self.root / "agent").glob("*")] + [str(p) for p in self.logs.glob("*")]
+        mounts = [line.split(" ", 5)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        found += [point for point in mounts if point.startswith(f"{self.directory}/")]
+        bases = (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir())
+        return found + [str(p) for base in bases for p in base.glob(f"{self.cgroup_root.strip('/')}/**/*pod*-*")]
 
     # what it says
 
@@ -156,14 +160,18 @@ def _ready(status: Json) -> bool:
 
 
 @contextlib.contextmanager
-def agent_on(node: Node, image: str, directory: Path) -> Iterator[AgentProcess]:
-    """An agent with an empty folder of manifests; after the test its pods are ended by it and nothing is left."""
-    made = AgentProcess(directory, node.socket, f"/{node.token}", node.token, image)
+def agent_on(node: Node, image: str, directory: Path, *options: str) -> Iterator[AgentProcess]:
+    """An agent with an empty folder of manifests; after the test its pods are ended by it and nothing is left.
+    `options` are those of `cricket kubelet`, for all of its lives."""
+    directory.mkdir(exist_ok=True)
+    made = AgentProcess(directory, node.socket, f"/{node.token}", node.token, image, *options)
     try:
         made.start()
         yield made
         print(made.log(), *made.told(), sep="\n")  # for failures
         made.end_pods()
+        with contextlib.suppress(AssertionError):  # what agents before have left goes a moment after the start
+            until(lambda: not made.left(), "", 5)
         made.stop()
         assert not made.left(), made.left()
         node.assert_clean("the agent")

@@ -1,61 +1,52 @@
-"""Manifests that change, containers, agents and runtimes that are killed, in any order: it ends as it should, clean."""
+"""Manifests that change, containers, agents and runtimes that are killed, in any order: it ends as it should, clean.
+
+Always the same sequences; CRICKET_CHAOS_ROUNDS=100 tries more of them, CRICKET_CHAOS_SEED=N begins with another one
+("random": with any), CRICKET_CHAOS_STEPS makes them longer.
+"""
 
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 
 import pytest
-from harness.node import Node, until
-from kubelet_agent import AgentProcess
+from harness.containerd import ContainerdNode
+from harness.node import Node
+from harness.registry import Registry
+from kubelet_agent import agent_on
+from kubelet_chaos import Chaos
 
 pytestmark = pytest.mark.root
 
-POD = """\
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: NAME}
-    spec:
-      terminationGracePeriodSeconds: 0
-      initContainers:
-      - {name: first, image: IMAGE, command: ["true"]}
-      - {name: side, image: IMAGE, restartPolicy: Always, command: [sleep, "1000"]}
-      containers:
-      - {name: main, image: IMAGE, command: [sleep, "NUMBER"]}
-"""
+_SEED = os.environ.get("CRICKET_CHAOS_SEED", "0")
+FIRST = random.SystemRandom().randrange(1 << 32) if _SEED == "random" else int(_SEED)
+ROUNDS = int(os.environ.get("CRICKET_CHAOS_ROUNDS", "2"))
+STEPS = int(os.environ.get("CRICKET_CHAOS_STEPS", "14"))
+SEEDS = range(FIRST, FIRST + ROUNDS)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_it_converges(agent: AgentProcess, node: Node, seed: int) -> None:
-    chance, wanted = random.Random(seed), dict[str, int]()
-    for _ in range(14):
-        name, number = chance.choice("abc"), chance.randrange(1000, 1004)
-        what = chance.choice(["put", "put", "put", "drop", "agent", "runtime", "container", "sandbox"])
-        if what == "put":
-            agent.put(POD.replace("NAME", name).replace("NUMBER", str(number)), f"{name}.yaml")
-            wanted[name] = number
-        elif what == "drop" and wanted.pop(name, None):
-            agent.drop(f"{name}.yaml")
-        elif what == "agent":
-            agent.kill()
-            agent.start()
-        elif what == "runtime":
-            node.restart(kill=True)
-        elif what == "container":
-            for item in list(node.cri.call("ListContainers").containers)[:1]:
-                node.cri.call("StopContainer", container_id=item.id, timeout=0)
-        elif what == "sandbox":
-            for item in list(node.cri.call("ListPodSandbox").items)[:1]:
-                node.cri.call("StopPodSandbox", pod_sandbox_id=item.id)
-        until(lambda: agent.ask("/healthz") == "ok", "the agent is gone")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_converges(registry: Registry, preloaded: str, tmp_path: Path, seed: int) -> None:
+    _wreak(Node, registry, preloaded, tmp_path, seed)
 
-    def settled() -> bool:
-        pods = {pod["metadata"]["name"]: pod for pod in agent.ask("/pods")["items"]}
-        if set(pods) != set(wanted):
-            return False
-        commands = {name: pod["spec"]["containers"][0]["command"][1] for name, pod in pods.items()}
-        ready = all(c["ready"] for pod in pods.values() for c in pod["status"]["containerStatuses"])
-        return ready and commands == {name: str(number) for name, number in wanted.items()}
 
-    until(settled, f"seed {seed} does not converge to {wanted}", 60)
-    boxes = [box.metadata.name for box in node.cri.call("ListPodSandbox").items if box.state == 0]
-    assert sorted(boxes) == sorted(wanted)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_converges_on_containerd(registry: Registry, preloaded: str, tmp_path: Path, seed: int) -> None:
+    """containerd 1.6 forgets shims that it is starting when it is killed, and rules of the firewall when a sandbox is
+    stopped twice at a time; so it is spared that."""
+    _wreak(ContainerdNode, registry, preloaded, tmp_path, seed)
+
+
+def _wreak(kind: type[Node], registry: Registry, image: str, directory: Path, seed: int) -> None:
+    """A node of its own for each seed: what one leaves behind is not found by the next."""
+    with kind.made(directory, registry=registry) as node:
+        node.pull(image)
+        with agent_on(node, image, directory / "agent", "--max-backoff", "1s") as agent:
+            chaos = Chaos(agent, node, seed, fragile=kind is ContainerdNode)
+            try:
+                for _ in range(STEPS):
+                    chaos.step()
+                chaos.converge()
+            except (AssertionError, OSError) as error:
+                pytest.fail(f"seed {seed}: {error}\n{chaos.report()}")
