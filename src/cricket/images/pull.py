@@ -15,7 +15,7 @@ import msgspec
 from cricket.config.model import Images
 from cricket.errors import CricketError, Internal
 from cricket.images.leases import Lease
-from cricket.images.pull_process import pull_process
+from cricket.images.pull_process import Workers
 from cricket.images.reference import Reference, is_short
 from cricket.images.remote.endpoint import RegistryPaths
 from cricket.images.remote.messages import PullLimits, PullProgress, PullRequest, PullResult
@@ -75,6 +75,7 @@ class PullService:
         self._flights: dict[bytes, _Flight] = {}
         self._salt = os.urandom(16)
         self._settling: asyncio.Task[None] | None = None
+        self._workers = Workers()
         self._registries = Registries()
         self.limits = PullLimits()
         self.reload(config)
@@ -149,6 +150,7 @@ class PullService:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._workers.close()
 
     async def _join(self, key: bytes, flight: _Flight) -> str:
         assert flight.task is not None
@@ -216,7 +218,7 @@ class PullService:
             lease=lease.id,
             parent=os.getpid(),
         )
-        async with pull_process(request, flight.tell) as result:
+        async with self._workers.pull(request, flight.tell) as result:
             flight.downloaded = result.downloaded
             flight.tell(msgspec.structs.replace(flight.progress, stage="recording"))
             return await self._record(result, annotations)

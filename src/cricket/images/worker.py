@@ -1,8 +1,8 @@
 """The pull worker: `python -I -c "import cricket.images.worker as w; w.serve()"`, one process for one pull.
 
-The request comes on stdin; lines of progress and then a result or an error go to stdout (messages.py). Descriptor 3,
-where there is one, is the leash: a pipe that the daemon holds until it has recorded the image. It ends: so does the
-worker. It dies with the daemon too, and may be killed at any time.
+The request comes on stdin, perhaps long after the start; lines of progress and then a result or an error go to stdout
+(messages.py). Descriptor 3, where there is one, is the leash: a pipe that the daemon holds until it has recorded the
+image. It ends: so does the worker. It dies with the daemon too, and may be killed at any time.
 """
 
 from __future__ import annotations
@@ -34,8 +34,16 @@ def main() -> int:
     # What one pull makes is freed by its end; walking it again and again costs more.
     gc.disable()
     try:
-        request = msgspec.json.decode(_read_all(0), type=PullRequest)
-        _follow_parent(request.parent)
+        _die_with_parent()
+        from cricket.images import leases  # noqa: F401  # whoever waits for a request may as well import
+        from cricket.images.remote import pulling  # noqa: F401
+
+        text = _read_all(0)
+        if not text:
+            return 0  # nobody wants anything
+        request = msgspec.json.decode(text, type=PullRequest)
+        if request.parent and os.getppid() != request.parent:
+            return 1
         return _pull(request)
     except CricketError as e:
         _send(failure(e))
@@ -72,13 +80,11 @@ def _pull(request: PullRequest) -> int:
     return 0
 
 
-def _follow_parent(parent: int) -> None:
-    """Die when the parent dies; it may be dead already."""
+def _die_with_parent() -> None:
+    """A parent that is dead already is found out by what it does not say on stdin."""
     from cricket.kernel.libc import die_with_parent
 
     die_with_parent(signal.SIGKILL)
-    if parent and os.getppid() != parent:
-        os._exit(1)
 
 
 class _Leash(threading.Thread):

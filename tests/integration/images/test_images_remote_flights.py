@@ -324,6 +324,25 @@ async def test_closing_stops_everything(registry: FakeRegistry, puller: Puller, 
     assert workers() == []
 
 
+async def test_the_next_worker_waits_for_the_next_pull(registry: FakeRegistry, puller: Puller) -> None:
+    assert workers() == []
+    await puller.pull(f"{registry.host}/a")
+    (standby,) = workers()
+    await puller.pull(f"{registry.host}/a")
+    assert not alive(standby)
+    (standby,) = workers()
+    os.kill(standby, signal.SIGKILL)
+    await until(lambda: not alive(standby))
+    await puller.pull(f"{registry.host}/a")
+    assert len(workers()) == 1
+
+
+async def test_it_does_not_wait_for_ever(registry: FakeRegistry, puller: Puller) -> None:
+    puller.service._workers.patience = 0.05
+    await puller.pull(f"{registry.host}/a")
+    await until(lambda: workers() == [])
+
+
 def descriptors() -> int:
     """Pipes, memory files and pidfds of this process (its sockets are the registry's)."""
     count = 0
@@ -336,9 +355,8 @@ def descriptors() -> int:
 async def test_a_worker_stays_small_and_leaks_no_descriptor(registry: FakeRegistry, puller: Puller) -> None:
     large = TestImage([{f"f{n}": noise(2_000_000, n) for n in range(20)} for _ in range(2)])
     registry.add(large, "large")
+    before, peak = descriptors(), 0
     await puller.pull(f"{registry.host}/a")
-    before = descriptors()
-    peak = 0
 
     async def measure() -> None:
         nonlocal peak
