@@ -154,9 +154,9 @@ def units(pattern: str) -> list[str]:
 
 
 def journal(unit: str, *words: str) -> str:
-    """What the unit has logged in this boot."""
+    """What the unit has logged in this boot; with `--grep` nothing yet is no error."""
     return subprocess.run(
-        ["journalctl", "-b", "-o", "cat", "-u", unit, *words], capture_output=True, text=True, check=True
+        ["journalctl", "-b", "-o", "cat", "-u", unit, *words], capture_output=True, text=True, check=False
     ).stdout
 
 

@@ -86,7 +86,7 @@ def write_config(path: str, uts: str, *, cgroup_version: int) -> None:
         pass  # there is rarely one
     lines.append("tcp-close")
     if cgroup_version == 2:
-        lines.append("manage-cgroups ignore")
+        lines.append("manage-cgroups=ignore")  # its argument is an optional one
     if uts:
         lines.append(f"join-ns uts:{uts}")
     atomic_write(path, "\n".join([*lines, ""]).encode(), mode=0o600, durable=False)

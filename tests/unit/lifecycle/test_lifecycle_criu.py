@@ -99,4 +99,4 @@ def test_the_administrators_options_stay(tmp_path: Path, monkeypatch: pytest.Mon
     criu.write_config(str(tmp_path / "criu.conf"), "/run/x/uts", cgroup_version=2)
     assert (
         tmp_path / "criu.conf"
-    ).read_text() == "link-remap\ntcp-close\nmanage-cgroups ignore\njoin-ns uts:/run/x/uts\n"
+    ).read_text() == "link-remap\ntcp-close\nmanage-cgroups=ignore\njoin-ns uts:/run/x/uts\n"
