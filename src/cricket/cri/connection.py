@@ -1,66 +1,32 @@
-"""One client's connection: gRPC calls in, answers out, on asyncio and `wire.http2`.
+"""One client's connection: bytes between its socket, `wire.http2` and its calls, on asyncio.
 
-A question that memory answers is served while its bytes are read: one wake-up, one write, no task. Other calls get a
-task, which the client's cancellation or deadline ends.
+Whatever the client does, it costs others a few milliseconds at a time and a bounded amount of memory: input is taken
+and served in turns, output is fetched when the socket takes it, and a client that breaks rules or wears us out is cut
+off. A fault of ours ends the connection, too, and is logged: a client that hangs would be worse.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-from cricket.cri.methods import Kind
-from cricket.cri.outcome import Refusal
-from cricket.errors import Code
-from cricket.wire import grpc_messages as grpc
-from cricket.wire.grpc_messages import Refused
-from cricket.wire.http2 import Body, Cancelled, Event, Http2Server, Request, Sent
+from cricket.cri.calls import QUEUE_LIMIT, Calls
+from cricket.cri.served import Served
+from cricket.wire.http2 import Http2Server
+from cricket.wire.http2_frames import Reason
 from cricket.wire.mux import Gone
 
 log = logging.getLogger(__name__)
 
-MAX_CALLS = 2000
-"""Calls at a time, of all clients; what comes after is refused with ResourceExhausted."""
-
-Send = Callable[[bytes], Awaitable[None]]
-
-
-class Route(NamedTuple):
-    """How a method is served: READ by a function of the request's bytes, giving bytes or a Refusal; STREAM by a
-    coroutine function of the bytes and of `Send`, giving None or a Refusal; the others by a coroutine function of the
-    bytes."""
-
-    kind: Kind
-    serve: Callable[..., Any]
-
-
-class Served:
-    """What all connections of a server share."""
-
-    def __init__(self, routes: Mapping[bytes, Route], request_limit: int) -> None:
-        self.routes, self.request_limit = routes, request_limit
-        self.connections: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
-        # Each read is taken out before the next one, so one buffer is enough for all.
-        self.buffer = bytearray(64 << 10)
-
-    def connection(self) -> Connection:
-        """For a client that has just come."""
-        return Connection(self)
-
-
-class _Call:
-    """A call whose request has not ended, or whose task runs."""
-
-    __slots__ = ("route", "reader", "deadline", "task", "timer", "sent")
-
-    def __init__(self, route: Route, reader: grpc.Reader, deadline: float | None) -> None:
-        self.route, self.reader, self.deadline = route, reader, deadline
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.sent: asyncio.Future[None] | None = None
+PATIENCE = 30.0
+"""Seconds for a greeting, and for a request to end; at most twice that."""
+CHATTER, CHATTER_PERIOD = 10_000, 10.0
+"""Frames that bring nothing, and the seconds in which there may be no more of them."""
+_FAREWELL = 5.0
+"""Seconds for a client that is cut off to read why."""
+_WRITES = 4
+"""Writes, of a few hundred KiB, before it is others' turn."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -69,24 +35,45 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, served: Served) -> None:
         self._served, self._http2 = served, Http2Server()
         self._loop = asyncio.get_running_loop()
-        self._calls: dict[int, _Call] = {}
+        self.calls = Calls(self, served, self._http2)
         self._transport: asyncio.Transport | None = None
-        self._paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._again: asyncio.Handle | None = None
+        self._calm = self._loop.time()
+        self._reading = True
+        self._closing = False
+        self.paused = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def queued(self) -> int:
+        """Bytes of answers that wait for the client."""
+        return self._http2.queued
+
+    @property
+    def idle(self) -> bool:
+        """Whether the client waits for nothing, and is not on its way out."""
+        return self.calls.idle and not self._closing
 
     # --- the socket -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._served.connections.add(self)
-        self._flush()
+        if not self._served.admit(self):
+            self._closing = True
+            transport.abort()
+            return
+        self._timer = self.later(self._loop.time() + PATIENCE, self._tidy)
+        self.turn()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        self._served.connections.discard(self)
-        for stream in tuple(self._calls):
-            self._drop(stream)
+        self._transport, self._closing = None, True
+        self._served.connections.pop(self, None)
+        for handle in (self._timer, self._again):
+            if handle is not None:
+                handle.cancel()
+        self._guarded(self.calls.drop_all)
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -94,167 +81,137 @@ class Connection(asyncio.BufferedProtocol):
         return self._served.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        for event in self._http2.receive(bytes(memoryview(self._served.buffer)[:nbytes])):
-            self._on_event(event)
-        self._flush()
+        self._guarded(self._receive, bytes(memoryview(self._served.buffer)[:nbytes]))
+
+    def _receive(self, data: bytes) -> None:
+        self._served.connections.move_to_end(self)
+        for event in self._http2.receive(data):
+            if isinstance(event, Gone):
+                self._end(event)
+                return
+            self.calls.on_event(event)
+        self.turn()
+        if self._http2.chatter > CHATTER:
+            self._limit_chatter()
+        elif self._http2.chatter < 0:
+            self._http2.chatter = 0
+        if self.calls.unfinished and self._timer is None:
+            self._timer = self.later(self._loop.time() + PATIENCE, self._tidy)
 
     def pause_writing(self) -> None:
-        # Nothing is read either: what a client sends while it does not read can only make more to be written.
-        self._paused = True
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self.paused = True
 
     def resume_writing(self) -> None:
-        self._paused = False
-        if self._transport is not None:
-            self._transport.resume_reading()
-        for call in self._calls.values():
-            _wake(call)
+        self.paused = False
+        self._guarded(self.turn)
 
-    def _flush(self) -> None:
-        data = self._http2.output()
-        if data and self._transport is not None:
+    # --- turns ------------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Serve and send what can be, for some milliseconds; the rest has its turn after others."""
+        if self._closing:
+            return
+        self.calls.serve()
+        more = self._flush() or self.calls.ready
+        if not self.paused:
+            self.calls.wake()
+        if self._http2.queued > QUEUE_LIMIT:
+            self._served.check_queues()
+        if more and not self.paused:
+            self.soon()
+        # What a client sends while it does not read can only make more to be written. Calls that wait for a window do
+        # not keep it from being heard: what opens the window comes the same way.
+        self._read(not self.paused and not more)
+
+    def soon(self) -> None:
+        """Have a turn after others."""
+        if self._again is None:
+            self._again = self._loop.call_soon(self._guarded, self._turn_again)
+
+    def _turn_again(self) -> None:
+        self._again = None
+        self.turn()
+
+    def _flush(self) -> bool:
+        """Write what the socket takes; whether there is more."""
+        for _ in range(_WRITES):
+            if self.paused or self._closing or self._transport is None:
+                return False
+            data = self._http2.output()
+            if not data:
+                return False
             self._transport.write(data)
+        return True
+
+    def _read(self, wanted: bool) -> None:
+        if self._transport is not None and wanted != self._reading:
+            self._reading = wanted
+            if wanted:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def later(self, when: float, work: Callable[..., None], *args: object) -> asyncio.TimerHandle:
+        """Call at a time of the loop's clock; an exception ends the connection."""
+        return self._loop.call_at(when, self._guarded, work, *args)
+
+    def _guarded(self, work: Callable[..., None], *args: object) -> None:
+        try:
+            work(*args)
+        except Exception:
+            log.exception("a client is cut off by a fault of the runtime")
+            self.abort()
+
+    # --- limits and ends --------------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """End what does not go on: connections without a greeting, requests without an end."""
+        self._timer = None
+        if not self._http2.greeted:
+            self.cut_off("it says nothing")
+            return
+        self.calls.refuse_old()
+        self.turn()
+        if self.calls.unfinished:
+            self._timer = self.later(self._loop.time() + PATIENCE, self._tidy)
+
+    def _limit_chatter(self) -> None:
+        now = self._loop.time()
+        if now - self._calm < CHATTER_PERIOD:
+            self.cut_off("too many frames that bring nothing")
+        self._calm, self._http2.chatter = now, 0
+
+    def cut_off(self, why: str) -> None:
+        """End the connection for what the client does."""
+        self._end(self._http2.die(Reason.ENHANCE_YOUR_CALM, why))
+
+    def _end(self, gone: Gone) -> None:
+        log.debug("a client is cut off: %s", gone.reason)
+        self.calls.drop_all()
+        self.turn()
+        self.close()
 
     def leave(self) -> None:
         """Tell the client that the server stops taking calls."""
         self._http2.leave()
-        self._flush()
+        self.turn()
+
+    def dismiss(self) -> None:
+        """Make room: a client without calls comes back when it has some."""
+        self.leave()
+        self.close()
 
     def close(self) -> None:
-        """Close when everything is written; `abort` does not wait."""
-        if self._transport is not None:
+        """Close when everything is written, or after some seconds; `abort` does not wait."""
+        if self._transport is not None and not self._closing:
+            self._closing = True
             self._transport.close()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(_FAREWELL, self.abort)
 
     def abort(self) -> None:
         """Close now."""
+        self._closing = True
         if self._transport is not None:
             self._transport.abort()
-
-    # --- calls ------------------------------------------------------------------------------------------------
-
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, Body):
-            self._on_body(event)
-        elif isinstance(event, Request):
-            self._on_request(event)
-        elif isinstance(event, Cancelled):
-            self._drop(event.stream)
-        elif isinstance(event, Sent):
-            if (call := self._calls.get(event.stream)) is not None:
-                _wake(call)
-        elif isinstance(event, Gone):
-            log.debug("a client is cut off: %s", event.reason)
-            self._flush()
-            self.close()
-
-    def _on_request(self, event: Request) -> None:
-        try:
-            call = grpc.call_of(event.headers)
-            route = self._served.routes.get(call.path)
-            if route is None:
-                path = call.path.decode("utf-8", "replace")
-                raise Refused(Code.UNIMPLEMENTED, f"the method {path} is not known")
-            if len(self._served.tasks) >= MAX_CALLS:
-                raise Refused(Code.RESOURCE_EXHAUSTED, f"there are {MAX_CALLS} calls under way already")
-        except Refused as refused:
-            self._refuse(event.stream, refused)
-            return
-        deadline = None if call.timeout is None else self._loop.time() + call.timeout
-        self._calls[event.stream] = _Call(route, grpc.Reader(self._served.request_limit, call.encoding), deadline)
-
-    def _on_body(self, event: Body) -> None:
-        stream = event.stream
-        call = self._calls.get(stream)
-        if call is None:
-            return
-        try:
-            call.reader.feed(event.data)
-            if not event.end:
-                return
-            message = call.reader.message()
-        except Refused as refused:
-            del self._calls[stream]
-            self._refuse(stream, refused)
-            return
-        if call.route.kind is Kind.READ:
-            del self._calls[stream]
-            self._answer(stream, call.route.serve(message))
-            return
-        if call.route.kind is Kind.STREAM:
-            self._http2.headers(stream, grpc.HEADERS)
-        call.task = self._loop.create_task(self._run(stream, call, message))
-        self._served.tasks.add(call.task)
-        call.task.add_done_callback(self._served.tasks.discard)
-        if call.deadline is not None:
-            call.timer = self._loop.call_at(call.deadline, self._expire, stream)
-
-    async def _run(self, stream: int, call: _Call, message: bytes) -> None:
-        """Serve a call to its end. A cancelled one is answered by whoever cancelled it."""
-        if call.route.kind is Kind.STREAM:
-
-            async def send(answer: bytes) -> None:
-                await self._send(stream, call, answer)
-
-            outcome = await call.route.serve(message, send) or b""
-        else:
-            outcome = await call.route.serve(message)
-        if self._calls.get(stream) is call:
-            del self._calls[stream]
-            if call.timer is not None:
-                call.timer.cancel()
-            if call.route.kind is Kind.STREAM:
-                refusal = outcome if isinstance(outcome, Refusal) else None
-                self._http2.end(stream, grpc.trailers(*refusal) if refusal else grpc.OK)
-            else:
-                self._answer(stream, outcome)
-            self._flush()
-
-    def _answer(self, stream: int, outcome: bytes | Refusal) -> None:
-        if isinstance(outcome, Refusal):
-            self._http2.end(stream, grpc.HEADERS + grpc.trailers(*outcome))
-            return
-        self._http2.headers(stream, grpc.HEADERS)
-        self._http2.send(stream, grpc.framed(outcome))
-        self._http2.end(stream, grpc.OK)
-
-    def _refuse(self, stream: int, refused: Refused) -> None:
-        encodings = grpc.ENCODINGS if refused.code is Code.UNIMPLEMENTED else b""
-        self._http2.end(stream, grpc.HEADERS + encodings + grpc.trailers(refused.code, str(refused)))
-
-    async def _send(self, stream: int, call: _Call, answer: bytes) -> None:
-        """One message of a stream; returns when it is on its way, so that nothing piles up for a slow reader."""
-        self._http2.send(stream, grpc.framed(answer))
-        self._flush()
-        while self._paused or self._http2.waits(stream):
-            call.sent = self._loop.create_future()
-            await call.sent
-
-    def _expire(self, stream: int) -> None:
-        call = self._calls.pop(stream)
-        self._http2.end(stream, self._began(call) + grpc.trailers(Code.DEADLINE_EXCEEDED, "the caller's time is over"))
-        self._flush()
-        _cancel(call)
-
-    def _drop(self, stream: int) -> None:
-        """The client does not want the answer any more."""
-        call = self._calls.pop(stream, None)
-        if call is not None:
-            if call.timer is not None:
-                call.timer.cancel()
-            _cancel(call)
-
-    @staticmethod
-    def _began(call: _Call) -> bytes:
-        """The headers that still have to be said before trailers: those of a stream were."""
-        return b"" if call.route.kind is Kind.STREAM else grpc.HEADERS
-
-
-def _wake(call: _Call) -> None:
-    if call.sent is not None and not call.sent.done():
-        call.sent.set_result(None)
-
-
-def _cancel(call: _Call) -> None:
-    if call.task is not None:
-        call.task.cancel()

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from cricket.cri.connection import Route, Send
 from cricket.cri.methods import Kind, Message, Method, methods, subjects
 from cricket.cri.outcome import Refusal, refusal_of
-from cricket.cri.tasks import OwnedTasks
+from cricket.cri.served import Route, Send
 from cricket.errors import Code, InvalidArgument, ResourceExhausted
 from cricket.types.metrics import Registry
 from cricket.types.stage import Operation, operation
@@ -35,8 +35,8 @@ _CANCELLED = Refusal(Code.CANCELLED, "the call was cancelled")
 class Interceptor:
     """Wraps servicer methods into routes."""
 
-    def __init__(self, registry: Registry, tasks: OwnedTasks, message_limit: int) -> None:
-        self._tasks, self._limit = tasks, message_limit
+    def __init__(self, registry: Registry, message_limit: int) -> None:
+        self._limit = message_limit
         self._streams: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._running: dict[tuple[str, ...], float] = {}
@@ -60,7 +60,9 @@ class Interceptor:
             Kind.STREAM: self.stream,
         }
         return {
-            f"/{full_name}/{m.name}".encode(): Route(m.kind, serve[m.kind](m, servicer(m.name)))
+            f"/{full_name}/{m.name}".encode(): Route(
+                m.kind, serve[m.kind](m, servicer(m.name)), functools.partial(self._deserted, m)
+            )
             for m in methods(module, name)
         }
 
@@ -82,21 +84,12 @@ class Interceptor:
 
     def unary(self, method: Method, call: Callable[[Message], Any]) -> Callable[[bytes], Awaitable[bytes | Refusal]]:
         """How any other RPC with one answer is served."""
-        if method.kind is Kind.VERB:
-            return lambda data: self._owned(method, self._perform(method, call, data))
         return lambda data: self._perform(method, call, data)
 
-    async def _owned(self, method: Method, work: Any) -> bytes | Refusal:
-        """Run a verb in a task of the daemon; a cancelled call ends only the waiting."""
-        task: asyncio.Task[bytes | Refusal] = self._tasks.start(work, method.name)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                return Refusal(Code.UNAVAILABLE, "the runtime is shutting down")
-            self._abandoned.inc(method.name)
-            log.info("%s: the caller went away; the operation goes on", method.name)
-            raise
+    def _deserted(self, method: Method) -> None:
+        """The caller of a verb is gone; the verb goes on."""
+        self._abandoned.inc(method.name)
+        log.info("%s: the caller went away; the operation goes on", method.name)
 
     async def _perform(self, method: Method, call: Callable[[Message], Any], data: bytes) -> bytes | Refusal:
         """Parse, call, serialise; the outcome is counted and logged here and nowhere else."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
+_WORD = 256
+"""Characters; the longest names that there are have 253."""
 Message = Any
 """A protobuf message of some class."""
 
@@ -98,4 +100,10 @@ def subjects(request: Message) -> tuple[str, ...]:
         metadata = config.metadata
         namespace = getattr(metadata, "namespace", "")
         found.append(f"{namespace}/{metadata.name}" if namespace else metadata.name)
-    return tuple(word for word in found if isinstance(word, str) and word)
+    return tuple(_shown(word) for word in found if isinstance(word, str) and word)
+
+
+def _shown(word: str) -> str:
+    """A client's word as a line of the log can have it."""
+    word = word[:_WORD]
+    return word if word.isprintable() else repr(word)

@@ -11,12 +11,12 @@ from typing import Any
 
 from cricket._proto.cri import api_pb2
 from cricket.cri import listening
-from cricket.cri.connection import Route, Served
+from cricket.cri.connection import Connection
 from cricket.cri.engine import Engine, Streams
 from cricket.cri.interceptor import Interceptor
 from cricket.cri.rpc_image import ImageService
 from cricket.cri.runtime_service import RuntimeService
-from cricket.cri.tasks import OwnedTasks
+from cricket.cri.served import Route, Served
 from cricket.cri.views import Views
 from cricket.types.metrics import REGISTRY, Registry
 
@@ -27,6 +27,8 @@ MESSAGE_LIMIT = 16 << 20
 _BACKLOG = 512
 _FAREWELL = 1.0
 """Seconds that clients have to read their last answers."""
+_ACCEPTING = 4
+"""Turns of the loop between `accept` and a protocol that is told of its transport."""
 
 
 class CriServer:
@@ -49,8 +51,7 @@ class CriServer:
         Requests over `request_limit` bytes are refused, and answers over MESSAGE_LIMIT, which is what clients take.
         """
         self.path, self._mode, self._gid = socket_path, mode, gid
-        self.tasks = OwnedTasks()
-        self._interceptor = Interceptor(registry, self.tasks, MESSAGE_LIMIT)
+        self._interceptor = Interceptor(registry, MESSAGE_LIMIT)
         views = Views(engine)
         runtime, image = RuntimeService(engine, streams, views), ImageService(engine, streams, views)
         services = [(api_pb2, "RuntimeService", runtime), (api_pb2, "ImageService", image)]
@@ -67,11 +68,14 @@ class CriServer:
         listening.prepare(self.path)
         bound = listening.listen(self.path, self._mode, self._gid)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._served.connection, sock=bound, backlog=_BACKLOG)
+        self._server = await loop.create_unix_server(self._connection, sock=bound, backlog=_BACKLOG)
         log.info("CRI is served on %s", self.path)
 
+    def _connection(self) -> Connection:
+        return Connection(self._served)
+
     async def stop(self, grace: float = 5.0) -> None:
-        """Refuse new calls, end streams, give running verbs `grace` seconds, then cancel them. Idempotent."""
+        """Refuse new calls, end streams, give running calls `grace` seconds, then cancel them. Idempotent."""
         server, self._server = self._server, None
         if server is None:
             return
@@ -79,31 +83,40 @@ class CriServer:
         self._interceptor.close_streams()
         for connection in tuple(self._served.connections):
             connection.leave()
-        calls = asyncio.ensure_future(_ended(self._served.tasks, grace))
-        cancelled = await self.tasks.drain(grace)
+        cancelled = await _ended(self._served.tasks, grace)
         if cancelled:
             log.warning("%d operations were cancelled by the shutdown", cancelled)
-        await calls
         await self._hang_up()
         with contextlib.suppress(OSError):
             os.unlink(self.path)
 
     async def _hang_up(self) -> None:
         """Close the connections, when their last answers are out."""
-        connections = tuple(self._served.connections)
-        for connection in connections:
+        served = self._served
+        served.closed = True
+        # A socket that was accepted a moment ago becomes a connection in the loop's next turns.
+        for _ in range(_ACCEPTING):
+            await asyncio.sleep(0)
+        for connection in tuple(served.connections):
             connection.close()
-        if connections:
-            await asyncio.wait([connection.closed for connection in connections], timeout=_FAREWELL)
-        for connection in connections:
+        await _all_closed(served)
+        for connection in tuple(served.connections):
             connection.abort()
+        await _all_closed(served)
 
 
-async def _ended(tasks: set[asyncio.Task[None]], grace: float) -> None:
-    """Wait for calls, at most `grace` seconds; then cancel them and wait for their undoing."""
+async def _all_closed(served: Served) -> None:
+    if served.connections:
+        await asyncio.wait([connection.closed for connection in served.connections], timeout=_FAREWELL)
+
+
+async def _ended(tasks: set[asyncio.Task[None]], grace: float) -> int:
+    """Wait for calls, at most `grace` seconds; then cancel them and wait for their undoing. How many were cancelled."""
     if tasks:
         await asyncio.wait(set(tasks), timeout=grace)
-    for task in tuple(tasks):
+    left = set(tasks)
+    for task in left:
         task.cancel()
-    if tasks:
-        await asyncio.wait(set(tasks))
+    if left:
+        await asyncio.wait(left)
+    return len(left)

@@ -51,10 +51,12 @@ class Reason(IntEnum):
 class Setting(IntEnum):
     """Settings that mean something to us."""
 
+    HEADER_TABLE_SIZE = 1
+    ENABLE_PUSH = 2
+    MAX_CONCURRENT_STREAMS = 3
     INITIAL_WINDOW_SIZE = 4
     MAX_FRAME_SIZE = 5
     MAX_HEADER_LIST_SIZE = 6
-    MAX_CONCURRENT_STREAMS = 3
 
 
 class Fault(ProtocolViolation):
@@ -72,8 +74,12 @@ _WORD = struct.Struct(">I")
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """The bytes of a frame."""
-    length = len(payload)
-    return _HEAD.pack(length >> 16, length & 0xFFFF, kind, flags, stream) + payload
+    return frame_head(len(payload), kind, flags, stream) + payload
+
+
+def frame_head(length: int, kind: int, flags: int, stream: int) -> bytes:
+    """The bytes before a payload of `length` bytes."""
+    return _HEAD.pack(length >> 16, length & 0xFFFF, kind, flags, stream)
 
 
 def head(data: bytes, start: int) -> tuple[int, int, int, int]:
@@ -110,24 +116,31 @@ def settings(values: dict[Setting, int]) -> bytes:
 
 
 def parse_settings(payload: bytes) -> dict[int, int]:
-    """What a SETTINGS frame says. Raises Fault for values that nobody may send."""
+    """What a SETTINGS frame says, the last word on each. Raises Fault for values that nobody may send."""
     if len(payload) % 6:
         raise Fault(Reason.FRAME_SIZE_ERROR, "SETTINGS of a wrong length")
-    values = {key: value for key, value in _SETTING.iter_unpack(payload)}
-    if values.get(Setting.INITIAL_WINDOW_SIZE, 0) > MAX_WINDOW:
-        raise Fault(Reason.FLOW_CONTROL_ERROR, "an initial window that is too large")
-    if not SMALLEST_FRAME <= values.get(Setting.MAX_FRAME_SIZE, SMALLEST_FRAME) <= LARGEST_FRAME:
-        raise Fault(Reason.PROTOCOL_ERROR, "a maximum frame size that is none")
+    values: dict[int, int] = {}
+    for key, value in _SETTING.iter_unpack(payload):
+        if key == Setting.INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
+            raise Fault(Reason.FLOW_CONTROL_ERROR, "an initial window that is too large")
+        if key == Setting.MAX_FRAME_SIZE and not SMALLEST_FRAME <= value <= LARGEST_FRAME:
+            raise Fault(Reason.PROTOCOL_ERROR, "a maximum frame size that is none")
+        if key == Setting.ENABLE_PUSH and value > 1:
+            raise Fault(Reason.PROTOCOL_ERROR, "neither push nor none")
+        values[key] = value
     return values
 
 
-def unpadded(flags: int, payload: bytes) -> bytes:
-    """The payload of a DATA or HEADERS frame without padding and priority. Raises Fault."""
+def unpadded(flags: int, payload: bytes, stream: int = -1) -> bytes:
+    """The payload of a DATA or HEADERS frame without padding and priority, which must not be the `stream` itself.
+    Raises Fault."""
     start, end = 0, len(payload)
     if flags & PADDED:
         start, end = 1, end - (payload[0] if payload else 1)
     if flags & PRIORITISED:
+        if start + 5 <= end and word(payload[start : start + 4]) == stream:
+            raise Fault(Reason.PROTOCOL_ERROR, "a stream that depends on itself")
         start += 5
     if start > end:
         raise Fault(Reason.PROTOCOL_ERROR, "more padding than payload")
-    return payload[start:end] if flags & (PADDED | PRIORITISED) else payload
+    return payload[start:end] if start or end < len(payload) else payload

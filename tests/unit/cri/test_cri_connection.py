@@ -12,7 +12,6 @@ import hpack
 import pytest
 
 from cricket._proto.cri import api_pb2 as pb
-from cricket.cri import connection
 from cricket.cri.fake import FakeEngine, FakeStreams
 from cricket.cri.server import CriServer
 from cricket.types.metrics import Registry
@@ -34,6 +33,7 @@ class Raw:
     def call(self, stream: int, method: str, request: bytes = b"", **headers: str) -> None:
         fields = [
             (":method", "POST"),
+            (":scheme", "http"),
             (":path", f"/runtime.v1.{method}"),
             ("content-type", "application/grpc"),
             *((name.replace("_", "-"), value) for name, value in headers.items()),
@@ -90,7 +90,7 @@ async def test_a_question_costs_no_task_and_one_write(
     service = "ImageService" if "Image" in name else "RuntimeService"
     raw.call(1, f"{service}/{name}")
     assert await raw.status() == "0"
-    [mine] = [c for c in server._served.connections if c._calls == {} and c._http2._last == 1]
+    [mine] = [c for c in server._served.connections if c.idle and c._http2._last == 1]
     writes: list[int] = []
     real = mine._transport
     assert real is not None
@@ -173,16 +173,19 @@ async def test_a_client_that_is_gone_leaves_nothing(raw: Any, server: CriServer)
 
 
 async def test_calls_at_a_time_are_limited(raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MAX_CALLS", 1)
+    monkeypatch.setattr("cricket.cri.served.MAX_CALLS", 1)
     client = await raw()
     client.call(1, "RuntimeService/GetContainerEvents")
     await client.frame(Type.HEADERS)
-    client.call(3, "RuntimeService/ListContainers")
+    client.call(3, "RuntimeService/Status")
     assert await client.status() == "8"
+    client.call(5, "RuntimeService/ListContainers")
+    assert await client.status() == "0"
     client.writer.write(f.reset(1, f.Reason.CANCEL))
 
 
-async def test_a_client_that_does_not_read_is_not_read(raw: Any, server: CriServer, engine: FakeEngine) -> None:
+async def test_a_client_that_does_not_read_is_not_read(raw: Any, server: CriServer, monkeypatch: Any) -> None:
+    monkeypatch.setattr("cricket.cri.connection.CHATTER", 1 << 30)
     client = await raw(window=f.MAX_WINDOW)
     client.writer.write(f.window_update(0, 1 << 30))
     client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # what a stopped process does
@@ -192,14 +195,14 @@ async def test_a_client_that_does_not_read_is_not_read(raw: Any, server: CriServ
     for _ in range(100):
         client.writer.write(flood)
         await asyncio.sleep(0)
-        if mine._paused:
+        if mine.paused:
             break
-    await until(lambda: mine._paused)
+    await until(lambda: mine.paused)
     assert mine._transport is not None
     assert mine._transport.get_write_buffer_size() < 1 << 20
     client.reader._transport.resume_reading()  # type: ignore[attr-defined]
     async with asyncio.timeout(10):
-        while mine._paused:
+        while mine.paused:
             await client.reader.read(1 << 16)
 
 
@@ -213,9 +216,12 @@ async def test_packed_requests_are_understood(client: Any) -> None:
 
 async def test_what_is_no_call_is_refused(raw: Any) -> None:
     client = await raw()
-    client.call(1, "RuntimeService/Version", content_type="text/html")
-    client.call(3, "RuntimeService/Version", grpc_timeout="soon")
-    assert [await client.status(), await client.status()] == ["2", "13"]
+    client.call(1, "RuntimeService/Version", grpc_timeout="soon")
+    assert await client.status() == "13"
+    client.call(3, "RuntimeService/Version", content_type="text/html")
+    _, _, payload = await client.frame(Type.HEADERS)
+    assert dict(client.decoder.decode(payload))[":status"] == "415"
+    assert b"gRPC" in (await client.frame(Type.DATA))[2]
 
 
 async def reached(client: Any) -> None:

@@ -219,10 +219,10 @@ async def test_a_verb_survives_its_caller_and_why_shows_it(
         [operation] = (await client.call("Why", side_pb2.WhyRequest(id=prefix))).operations
         assert operation.method == "RunPodSandbox" and operation.running
         assert [(s.name, s.running) for s in operation.stages] == [("waiting at the gate", True)]
-    assert len(server.tasks) == 1 and not gate.cancelled
+    assert len(server._served.tasks) == 1 and not gate.cancelled
     gate.open.set()
     await gate.ended.wait()
-    await until(lambda: len(server.tasks) == 0)
+    await until(lambda: len(server._served.tasks) == 0)
     assert not gate.cancelled
     [operation] = (await client.call("Why", side_pb2.WhyRequest(id="n/deserted", finished=True))).operations
     assert operation.outcome == "ok" and not operation.running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from urllib.parse import unquote
 
 import hpack
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from cricket.errors import Code
 from cricket.wire import grpc_messages as grpc
-from cricket.wire.grpc_messages import Reader, Refused, call_of
+from cricket.wire.grpc_messages import NotGrpc, Reader, Refused, call_of
 
 HEADERS = {b":method": b"POST", b":path": b"/s/M", b"content-type": b"application/grpc+proto"}
 
@@ -27,19 +28,37 @@ def test_time_limits(text: bytes, seconds: float) -> None:
 
 def test_a_call() -> None:
     assert call_of(HEADERS) == grpc.Call(b"/s/M", None, b"identity")
-    for wrong in ({b":method": b"GET"}, {b"content-type": b"text/html"}, {b"grpc-timeout": b"1"}):
-        with pytest.raises(Refused):
+    with pytest.raises(Refused):
+        call_of({**HEADERS, b"grpc-timeout": b"1"})
+    for wrong in ({b":method": b"GET"}, {b"content-type": b"text/html"}, {b"content-type": b"application/grpc-web"}):
+        with pytest.raises(NotGrpc):
             call_of({**HEADERS, **wrong})
+    for right in (b"application/grpc", b"application/grpc;charset=utf-8"):
+        assert call_of({**HEADERS, b"content-type": right}).path == b"/s/M"
 
 
 @given(st.text(max_size=500), st.sampled_from(Code))
 def test_a_status_arrives_as_it_was(text: str, code: Code) -> None:
     fields = dict(hpack.Decoder().decode(grpc.trailers(code, text)))
     assert fields["grpc-status"] == str(code.value)
-    from urllib.parse import unquote
-
     words = fields.get("grpc-message", "")
-    assert words.isascii() and words.isprintable() and unquote(words) == text
+    assert words.isascii() and words.isprintable() and len(words) <= grpc.TEXT_LIMIT
+    assert unquote(words) == text or (unquote(words)[-1] == "…" and text.startswith(unquote(words)[:-1]))
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "三" * 2000, "%" * 3000, "a三" * 1000])
+@pytest.mark.parametrize("limit", [0, 260, 300, 1000, 1 << 30])
+def test_a_status_is_cut_to_what_clients_take(text: str, limit: int) -> None:
+    fields = hpack.Decoder().decode(grpc.trailers(Code.UNKNOWN, text, limit))
+    if limit >= 256:
+        assert sum(len(name) + len(value) + 32 for name, value in fields) <= min(limit, 4096 + 256)
+    words = dict(fields).get("grpc-message", "")
+    assert limit < 300 or (words.endswith("%E2%80%A6") and text.startswith(unquote(words)[:-1]))
+    assert limit < 1000 or len(words) > min(limit, 4096) - 270
+
+
+def test_a_file_name_that_is_no_text_can_be_told() -> None:
+    assert dict(hpack.Decoder().decode(grpc.trailers(Code.UNKNOWN, "bad\udcff")))["grpc-message"] == "bad?"
 
 
 def test_the_headers_of_an_answer() -> None:
@@ -79,7 +98,10 @@ def test_messages() -> None:
         (packed(b"zzz"), b"gzip", Code.INTERNAL),
         # A small bomb, and one that is cut off.
         (packed(gzip.compress(bytes(10_000))), b"gzip", Code.RESOURCE_EXHAUSTED),
-        (packed(gzip.compress(b"abc")[:-4]), b"gzip", Code.RESOURCE_EXHAUSTED),
+        (packed(gzip.compress(b"abc")[:-4]), b"gzip", Code.INTERNAL),
+        (packed(gzip.compress(bytes(101))), b"gzip", Code.RESOURCE_EXHAUSTED),
+        (packed(b"zzz"), b"identity", Code.INTERNAL),
+        (b"\2" + grpc.framed(b"zzz")[1:], b"gzip", Code.INTERNAL),
     ],
 )
 def test_bodies_that_are_no_message(body: bytes, encoding: bytes, code: Code) -> None:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cricket.wire import http2_frames as f
-from cricket.wire.http2 import HEADER_LIMIT, MAX_STREAMS, OUR_WINDOW, Body, Cancelled, Http2Server, Request, Sent
+from cricket.wire.http2 import MAX_STREAMS, OUR_WINDOW, Body, Cancelled, Http2Server, Request
 from cricket.wire.http2_frames import Reason, Setting, Type
+from cricket.wire.http2_headers import HEADER_LIMIT
 from cricket.wire.mux import Gone
 
-HEADERS = [(":method", "POST"), (":path", "/s/M"), ("te", "trailers")]
+HEADERS = [(":method", "POST"), (":scheme", "http"), (":path", "/s/M"), ("te", "trailers")]
+WHOLE = {name.encode(): value.encode() for name, value in HEADERS}
 GREETING = f.PREFACE + f.settings({})
 
 
@@ -37,7 +39,9 @@ class Peer:
 
     def frames(self) -> list[tuple[int, int, int, bytes]]:
         """Type, flags, stream and payload of what the server sends."""
-        data, found = self.server.output(), []
+        data, found = b"", []
+        while more := self.server.output():
+            data += more
         while data:
             length, kind, flags, stream = f.head(data, 0)
             found.append((kind, flags, stream, data[9 : 9 + length]))
@@ -64,7 +68,7 @@ def test_a_call_and_its_answer() -> None:
     peer = Peer()
     events = peer.server.receive(peer.request(1, end=False) + f.frame(Type.DATA, f.END_STREAM, 1, b"abc"))
     assert events == [
-        Request(1, {b":method": b"POST", b":path": b"/s/M", b"te": b"trailers"}),
+        Request(1, WHOLE),
         Body(1, b"abc", True),
     ]
     peer.server.headers(1, b"\x88")
@@ -104,12 +108,11 @@ def test_chunks_do_not_matter(cuts: list[int]) -> None:
     server, events = Http2Server(), []
     for start, end in zip(places, places[1:], strict=False):
         events += server.receive(data[start:end])
-    whole = {b":method": b"POST", b":path": b"/s/M", b"te": b"trailers"}
     assert events == [
-        Request(1, whole),
+        Request(1, WHOLE),
         Body(1, b"hello", False),
         Body(1, b"", True),
-        Request(3, whole),
+        Request(3, WHOLE),
         Body(3, b"", True),
         Cancelled(3),
     ]
@@ -130,8 +133,9 @@ def test_windows_are_kept_and_what_waits_goes_later() -> None:
     peer.open(3)
     peer.server.send(1, b"a" * 25)
     assert peer.sent() == [("DATA", 1, 10)] and peer.server.waits(1)
-    assert peer.server.receive(f.window_update(1, 10)) == [] and peer.sent() == [("DATA", 1, 10)]
-    assert peer.server.receive(f.settings({Setting.INITIAL_WINDOW_SIZE: 100})) == [Sent(1)]
+    peer.server.receive(f.window_update(1, 10))
+    assert peer.sent() == [("DATA", 1, 10)] and peer.server.waits(1)
+    peer.server.receive(f.settings({Setting.INITIAL_WINDOW_SIZE: 100}))
     assert peer.sent() == [("SETTINGS", 0, 0), ("DATA", 1, 5)] and not peer.server.waits(1)
     # The window of the connection: 65535 less 25.
     peer.server.receive(f.settings({Setting.INITIAL_WINDOW_SIZE: 1 << 20}))
@@ -140,15 +144,21 @@ def test_windows_are_kept_and_what_waits_goes_later() -> None:
     peer.server.send(3, b"c" * 10)
     peer.server.end(3, b"T")
     assert sum(length for _, _, length in peer.sent()) == 65510 and peer.server.waits(3)
-    assert peer.server.receive(f.window_update(0, 4)) == []
-    assert peer.server.receive(f.window_update(0, 6)) == []
-    assert peer.sent() == [("DATA", 3, 4), ("DATA", 3, 6), ("HEADERS", 3, 1)]
+    peer.server.receive(f.window_update(0, 4))
+    assert peer.sent() == [("DATA", 3, 4)]
+    peer.server.receive(f.window_update(0, 6))
+    assert peer.sent() == [("DATA", 3, 6), ("HEADERS", 3, 1)]
     # A smaller initial window may make a stream's window negative.
-    peer.server.receive(f.settings({Setting.INITIAL_WINDOW_SIZE: 0}))
+    peer.server.receive(f.window_update(0, 1000) + f.settings({Setting.INITIAL_WINDOW_SIZE: 0}))
     peer.server.send(1, b"d")
-    assert peer.server.waits(1)
+    assert peer.sent() == [("SETTINGS", 0, 0)] and peer.server.waits(1)
+    peer.server.receive(f.window_update(1, 65525))
+    assert peer.sent() == [] and peer.server.waits(1)
+    peer.server.receive(f.window_update(1, 1))
+    assert peer.sent() == [("DATA", 1, 1)]
+    peer.server.send(1, b"d")
     peer.server.receive(f.reset(1, Reason.CANCEL))
-    assert not peer.server.waits(1)
+    assert not peer.server.waits(1) and peer.server.queued == 0
 
 
 def test_data_that_was_taken_gives_the_window_back() -> None:
@@ -199,6 +209,11 @@ def _headers(*parts: Any) -> bytes:
     return f.frame(Type.HEADERS, *parts)
 
 
+def _open(flags: int = 0, stream: int = 1) -> bytes:
+    # POST, http, /
+    return _headers(flags | f.END_HEADERS, stream, b"\x83\x86\x84")
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -211,6 +226,17 @@ def _headers(*parts: Any) -> bytes:
         (f.frame(Type.PING, 0, 0, b"short"), Reason.FRAME_SIZE_ERROR),
         (f.frame(Type.SETTINGS, 0, 0, b"short"), Reason.FRAME_SIZE_ERROR),
         (f.frame(Type.SETTINGS, 0, 1), Reason.PROTOCOL_ERROR),
+        (f.frame(Type.SETTINGS, f.ACK, 0, b"x" * 6), Reason.FRAME_SIZE_ERROR),
+        (f.settings({Setting.ENABLE_PUSH: 2}), Reason.PROTOCOL_ERROR),
+        (f.frame(Type.PING, 0, 1, bytes(8)), Reason.PROTOCOL_ERROR),
+        (f.frame(Type.GOAWAY, 0, 1, bytes(8)), Reason.PROTOCOL_ERROR),
+        (f.frame(Type.PRIORITY, 0, 0, bytes(5)), Reason.PROTOCOL_ERROR),
+        (f.frame(Type.PRIORITY, 0, 3, b"\0\0\0\3\0"), Reason.PROTOCOL_ERROR),
+        (f.frame(Type.PRIORITY, 0, 3, bytes(4)), Reason.FRAME_SIZE_ERROR),
+        (_headers(f.END_HEADERS | f.END_STREAM, 0, b"\x82"), Reason.PROTOCOL_ERROR),
+        (_headers(f.END_HEADERS | f.END_STREAM | f.PRIORITISED, 1, b"\0\0\0\1\0\x82"), Reason.PROTOCOL_ERROR),
+        (_headers(0, 1) + f.frame(Type.CONTINUATION, 0, 1) * 17, Reason.ENHANCE_YOUR_CALM),
+        (_headers(0, 1) + f.frame(Type.CONTINUATION, f.END_HEADERS, 3), Reason.PROTOCOL_ERROR),
         (f.settings({Setting.INITIAL_WINDOW_SIZE: 1 << 31}), Reason.FLOW_CONTROL_ERROR),
         (f.settings({Setting.MAX_FRAME_SIZE: 1}), Reason.PROTOCOL_ERROR),
         (f.frame(Type.PUSH_PROMISE, 0, 1), Reason.PROTOCOL_ERROR),
@@ -219,8 +245,12 @@ def _headers(*parts: Any) -> bytes:
         (_headers(f.END_HEADERS, 2, b"\x82"), Reason.PROTOCOL_ERROR),
         (_headers(f.END_HEADERS | f.PADDED, 1, b"\x09x"), Reason.PROTOCOL_ERROR),
         (_headers(f.END_HEADERS, 1, b"\xfe"), Reason.COMPRESSION_ERROR),
-        (_headers(f.END_HEADERS, 1, b"\x82") * 2, Reason.PROTOCOL_ERROR),
-        (_headers(f.END_HEADERS | f.END_STREAM, 1, b"\x82") + f.frame(Type.DATA, 0, 1, b"x"), Reason.STREAM_CLOSED),
+        (_open() + _headers(f.END_HEADERS, 1, b"\x8f"), Reason.PROTOCOL_ERROR),
+        (_open(f.END_STREAM) + f.frame(Type.DATA, 0, 1, b"x"), Reason.STREAM_CLOSED),
+        (_open(f.END_STREAM) + _headers(f.END_HEADERS, 1, b"\x8f"), Reason.STREAM_CLOSED),
+        (_open() + f.reset(1, Reason.CANCEL) + f.frame(Type.DATA, 0, 1, b"x"), Reason.STREAM_CLOSED),
+        (_open() + f.reset(1, Reason.CANCEL) + _open(), Reason.STREAM_CLOSED),
+        (_open(0, 5) + f.reset(5, Reason.CANCEL) + _open(0, 3), Reason.PROTOCOL_ERROR),
         (_headers(0, 1) + f.frame(Type.CONTINUATION, 0, 1, bytes(16000)) * 5, Reason.ENHANCE_YOUR_CALM),
         (f.frame(Type.DATA, 0, 1, bytes(17000)), Reason.FRAME_SIZE_ERROR),
     ],
@@ -264,7 +294,7 @@ def test_the_same_references_mean_the_same_until_the_table_changes() -> None:
         return found
 
     assert request("1S", "1S", "1S", "2S", "1S", "2S", "2S") == [b"1S", b"1S", b"1S", b"2S", b"1S", b"2S", b"2S"]
-    assert len(peer.server._blocks) == 2
+    assert len(peer.server._reader._blocks) == 2
     many = [f"{i}m" for i in range(100)]
     assert request(*many, *many[-9:], "1S") == [t.encode() for t in (*many, *many[-9:], "1S")]
-    assert len(peer.server._blocks) <= 32
+    assert len(peer.server._reader._blocks) <= 32
