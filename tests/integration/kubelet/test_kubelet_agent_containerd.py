@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from harness.node import Node, until
 from kubelet_agent import AgentProcess
+from kubelet_expect import FOLDER
 
 pytestmark = pytest.mark.root
 
@@ -82,6 +83,24 @@ def test_sandbox_that_dies_is_made_anew(containerd_agent: AgentProcess, containe
     until(lambda: agent.container("main").get("containerID") not in (None, before), "not made anew")
     agent.wait_ready()
     assert "SandboxChanged" in agent.reasons()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        ("user-namespace", 'runtime handler "" does not support user namespaces'),
+        ("security-groups-strict", "SupplementalGroupsPolicy=Strict is not supported in this node"),
+    ],
+)
+def test_what_the_runtime_lacks_is_told_and_not_left_out(
+    containerd_agent: AgentProcess, containerd: Node, manifest: str, words: str
+) -> None:
+    agent = containerd_agent
+    agent.put((FOLDER / f"{manifest}.yaml").read_text().replace("busybox:1", "IMAGE"))
+    until(lambda: "FailedCreatePodSandBox" in agent.reasons(), agent.log())
+    assert agent.messages("FailedCreatePodSandBox") == [f"Failed to create pod sandbox: {words}"]
+    assert agent.pod(manifest)["phase"] == "Pending"
+    assert not containerd.cri.call("ListPodSandbox").items
 
 
 def _kill_sleep(node: Node) -> None:
