@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
+import queue
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from cricket._proto.cri import api_pb2
@@ -16,25 +19,52 @@ from cricket.client.connection import Client, Pending
 from cricket.errors import Code, CricketError
 
 POLICIES = ("missing", "always", "never")
-_PAUSE = 0.1
+_PAUSE, _AT_ONCE = 0.1, 4
 
 
 def pull(client: Client, reference: str, auth: Any, *, config: Any = None, quiet: bool = False) -> str:
     """Pull and return the image id; `auth` and `config` (the pod's) may be None. Raises RemoteError.
 
-    Progress comes from Cricket's side service; on other runtimes there is none.
+    Progress comes from Cricket's side service; on other runtimes there is a sign of life.
     """
-    call = client.start("PullImage", image={"image": reference}, auth=auth, sandbox_config=config)
-    if quiet:
-        return str(call.result().image_ref)
-    display = Display(sys.stderr)
-    watcher = threading.Thread(target=_watch, args=(client, reference, call, display), daemon=True)
-    watcher.start()
+    result = pull_all(client, [reference], auth, config=config, quiet=quiet)[reference]
+    if isinstance(result, CricketError):
+        raise result
+    return result
+
+
+def pull_all(
+    client: Client, references: Iterable[str], auth: Any, *, config: Any = None, quiet: bool = False
+) -> dict[str, str | CricketError]:
+    """Pull several, some at a time: the image id or the error of each. Whoever interrupts it cancels them."""
+    waiting, running = list(dict.fromkeys(references)), dict[str, Pending]()
+    results: dict[str, str | CricketError] = {}
+    display, ended = Display(sys.stderr), queue.SimpleQueue[str]()
     try:
-        result = call.result()
+        while waiting or running:
+            while waiting and len(running) < _AT_ONCE:
+                name = waiting.pop(0)
+                running[name] = _begin(client, name, auth, config, None if quiet else display)
+                running[name].when_done(functools.partial(ended.put, name))
+            name = ended.get()
+            try:
+                results[name] = str(running.pop(name).result().image_ref)
+            except CricketError as error:
+                results[name] = error
+            display.end(name)
     finally:
+        for call in running.values():
+            call.cancel()
         display.close()
-    return str(result.image_ref)
+    return results
+
+
+def _begin(client: Client, reference: str, auth: Any, config: Any, display: Display | None) -> Pending:
+    call = client.start("PullImage", image={"image": reference}, auth=auth, sandbox_config=config)
+    if display is not None:
+        display.begin(reference)
+        threading.Thread(target=_watch, args=(client, reference, call, display), daemon=True).start()
+    return call
 
 
 def _watch(client: Client, reference: str, call: Pending, display: Display) -> None:
@@ -43,7 +73,9 @@ def _watch(client: Client, reference: str, call: Pending, display: Display) -> N
         try:
             with client.stream("PullProgress", reference=reference) as states:
                 for state in states:
-                    display.show(state)
+                    if call.done():
+                        return
+                    display.show(state, reference)
         except CricketError as error:
             if error.code is not Code.NOT_FOUND:
                 return  # another runtime, or a connection that is over: the pull itself will tell

@@ -326,8 +326,8 @@ def _telling(watched: threading.Event) -> Any:
 
     show = Display.show
 
-    def tell(self: Display, state: Any) -> None:
-        show(self, state)
+    def tell(self: Display, state: Any, name: str) -> None:
+        show(self, state, name)
         if state.stage == "done":
             watched.set()
 

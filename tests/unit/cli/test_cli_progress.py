@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 from typing import Any
 
 from cricket._proto.cricket import side_pb2 as pb
@@ -65,3 +67,42 @@ def test_a_log_gets_a_line_for_each_stage() -> None:
         "fetching, 0 of 1 layers",
         "fetching, 0 of 1 layers: retrying",
     ]
+
+
+def test_several_pulls_share_the_terminal() -> None:
+    out = Terminal()
+    display = Display(out)
+    many = [(1, 0, "waiting")] * 20
+    for name in ("a", "b", "c"):
+        display.begin(name)
+        display.show(_state("fetching", *many), name)
+    assert _screen(out.getvalue()).count("library/x:1: fetching") == 3
+    assert len(_screen(out.getvalue()).splitlines()) == 3 * 5
+    display.end("b")
+    display.show(_state("fetching", *many), "b")  # too late
+    assert _screen(out.getvalue()).count("library/x:1: fetching") == 2
+    display.close()
+    assert _screen(out.getvalue()) == ""
+
+
+def test_a_runtime_that_tells_nothing() -> None:
+    out = Terminal()
+    display = Display(out)
+    display.begin("busybox")
+    end = time.monotonic() + 10
+    while "/ busybox: pulling, 0s" not in out.getvalue() and "- busybox: pulling, " not in out.getvalue():
+        assert time.monotonic() < end, out.getvalue()
+        time.sleep(0.01)
+    display.close()
+    assert _screen(out.getvalue()) == ""
+
+
+def _screen(said: str) -> str:
+    """What is to be seen at last."""
+    shown: list[str] = []
+    for part in re.split(r"(\x1b\[\d+A)", said):
+        if match := re.fullmatch(r"\x1b\[(\d+)A", part):
+            shown = shown[: -int(match[1])]
+        else:
+            shown += part.replace("\r\x1b[J", "").split("\n")[:-1]
+    return "\n".join(shown)

@@ -1,4 +1,4 @@
-"""Pull images and print the id of each; progress goes to standard error.
+"""Pull images, some at a time, and print the id of each; progress goes to standard error. Ctrl-C cancels.
 
 Credentials are taken from --auth, --creds, the environment variable CRICKET_CREDS, or the daemon's configuration.
 """
@@ -10,7 +10,8 @@ import argparse
 from cricket.cli import options
 from cricket.cli.connect import connect
 from cricket.cli.each import each
-from cricket.cli.pulling import auth_config, pull
+from cricket.cli.pulling import auth_config, pull_all
+from cricket.errors import CricketError
 
 EXAMPLES = """\
   cricket pull busybox
@@ -29,7 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Pull one after the other."""
+    """Pull all."""
     auth = auth_config(args)
     with connect(args) as client:
-        return each(args, args.reference, lambda name: pull(client, name, auth, quiet=args.quiet))
+        results = pull_all(client, args.reference, auth, quiet=args.quiet)
+
+    def told(name: str) -> str:
+        result = results[name]
+        if isinstance(result, CricketError):
+            raise result
+        return result
+
+    return each(args, args.reference, told)
