@@ -74,7 +74,7 @@ async def _run(args: argparse.Namespace, text: bytes) -> int:
         url = chosen.url if chosen else DEFAULT_ENDPOINT
         endpoint = await stack.enter_async_context(engine(url, _explicit(args), args.root, view.say))
         root = os.path.join(args.root or "/var/lib/cricket-kubelet", "runs", name)
-        node = {"root": root, "log_root": f"{root}/logs", "cgroup_root": f"/cricketpods/{name}"}
+        node = {"root": root, "log_root": f"{root}/logs", "cgroup_root": f"/cricketpods-{name}"}
         stack.callback(_remove_root, root)
         made = Options(endpoint=endpoint, settings=Settings(name=name, relist=0.3), node=node)
 

@@ -40,4 +40,4 @@ def test_the_example_on_a_fresh_machine(tmp_path: Path) -> None:
     ]
     assert [line for line in expected if line not in said] == [], said
     assert "Failed" not in said and "error" not in said
-    assert not list(Path("/sys/fs/cgroup").glob("**/cricketpods/run-*")), "cgroups were left"
+    assert not list(Path("/sys/fs/cgroup").glob("**/cricketpods-run-*")), "cgroups were left"
