@@ -7,10 +7,10 @@ import contextlib
 import fcntl
 import os
 import signal
-import struct
 import termios
 import tty
 
+from cricket.kernel import pts
 from cricket.kernel.files import remove_file
 from cricket.kernel.proc import descendants
 from cricket.kernel.process import Child
@@ -19,7 +19,7 @@ from cricket.types.streams import STDERR, STDOUT
 _CHUNK = 65536
 _REAP = 5.0  # seconds that the runtime has to reap a killed command
 _DRAIN = 2.0  # seconds for which output is still read after the exit: a grandchild may hold the pipes for ever
-_TELL_AGAIN = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between signals that tell of a new size
+_TELL_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5, *[1.0] * 60)  # seconds between looks for the command's terminal
 _LATE = 2 << 20  # bytes read after that time: what two pipes can hold
 
 
@@ -53,6 +53,7 @@ class ExecProcess:
         self._exit = asyncio.ensure_future(self._finish())
         self._deadline: float | None = None
         self._late = 0
+        self._size = b""
         self._telling: asyncio.Task[None] | None = None
 
     async def _finish(self) -> int:
@@ -142,20 +143,22 @@ class ExecProcess:
     async def resize(self, width: int, height: int) -> None:
         """Resize the terminal; the runtime hears of it by SIGWINCH and resizes the container's."""
         if self._streams.terminal and self._streams.stdout >= 0:
-            size = struct.pack("HHHH", height & 0xFFFF, width & 0xFFFF, 0, 0)
+            self._size = pts.pack_size(width, height)
             with contextlib.suppress(OSError):
-                fcntl.ioctl(self._streams.stdout, termios.TIOCSWINSZ, size)
+                fcntl.ioctl(self._streams.stdout, termios.TIOCSWINSZ, self._size)
                 self._child.kill(signal.SIGWINCH)
             if self._telling is None:
-                self._telling = asyncio.ensure_future(self._tell_again())
+                self._telling = asyncio.ensure_future(self._set_size())
 
-    async def _tell_again(self) -> None:
-        """A size that comes while the runtime still sets the terminal up would be missed, and most clients send one."""
+    async def _set_size(self) -> None:
+        """Most clients send a size at once: while the runtime still sets the terminal up it does not hear of it."""
         for pause in _TELL_AGAIN:
             await asyncio.wait((self._exit,), timeout=pause)
             if self._exit.done():
                 return
-            self._child.kill(signal.SIGWINCH)
+            with contextlib.suppress(OSError, ValueError):
+                if pts.set_size(self._pid(), self._size):
+                    return
 
     async def wait(self) -> int:
         """The exit code, 128 + n for signal n."""
@@ -168,8 +171,7 @@ class ExecProcess:
         do not do. So that comes last, when the command had not even been started or the runtime hangs.
         """
         with contextlib.suppress(OSError, ValueError):
-            with open(self._pid_file, encoding="ascii") as f:
-                pid = int(f.read())
+            pid = self._pid()
             # runc makes the command a group leader, crun does not: its children have to be looked up.
             children = descendants(pid)
             if os.getpgid(pid) == pid:
@@ -179,6 +181,11 @@ class ExecProcess:
                     os.kill(each, signal.SIGKILL)
             await self._reaped()
         self._child.kill()
+
+    def _pid(self) -> int:
+        """The command's. Raises OSError, ValueError: it has not been started."""
+        with open(self._pid_file, encoding="ascii") as f:
+            return int(f.read())
 
     async def _reaped(self) -> None:
         """Wait for the runtime to exit, at most `_REAP` seconds. runc exits only when its last output was taken."""

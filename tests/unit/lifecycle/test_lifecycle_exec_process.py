@@ -147,14 +147,6 @@ async def test_a_terminal_takes_sizes(start: Start) -> None:
     assert b"43 132" in text
 
 
-async def test_a_runtime_that_does_not_listen_yet_hears_of_the_size_later(start: Start) -> None:
-    process = start("sleep 0.3; trap 'stty size; exit 0' WINCH; while :; do sleep 0.01; done", terminal=True)
-    await process.resize(132, 43)
-    chunk = await asyncio.wait_for(process.read(), 10)
-    assert chunk is not None
-    assert b"43 132" in chunk[1]
-
-
 async def test_sizes_of_pipes_are_ignored(start: Start) -> None:
     process = start("exit 0")
     await process.resize(80, 24)
