@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cricket.cli.errors import complain
 from cricket.cli.streaming import tls_context
@@ -43,8 +43,8 @@ class Session:
             await forward.__aexit__(None, None, None)
 
 
-async def forward(url: Callable[[], str], args: argparse.Namespace) -> int:
-    """Listen on the ports of `args` and forward until SIGINT or SIGTERM; returns the exit code."""
+async def forward(url: Callable[[], str], args: argparse.Namespace, addresses: Sequence[str]) -> int:
+    """Listen on the ports of `args` at each address and forward until SIGINT or SIGTERM; returns the exit code."""
     stop, session, busy = asyncio.Event(), Session(url, args), set[asyncio.Task[None]]()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -60,11 +60,13 @@ async def forward(url: Callable[[], str], args: argparse.Namespace) -> int:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(session.close)
         for local, remote in args.port:
-            with map_errors(OSError, FailedPrecondition, "cannot listen", where=f"{args.address}:{local}"):
-                server = await asyncio.start_server(accept(remote), args.address, local)
-            stack.callback(server.close)
-            host, port = server.sockets[0].getsockname()[:2]
-            print(f"{f'[{host}]' if ':' in host else host}:{port} -> {args.pod}:{remote}", flush=True)
+            for address in addresses:
+                with map_errors(OSError, FailedPrecondition, "cannot listen", where=f"{address}:{local}"):
+                    server = await asyncio.start_server(accept(remote), address, local)
+                stack.callback(server.close)
+                # A free port that was chosen is the same everywhere.
+                host, local = server.sockets[0].getsockname()[:2]
+                print(f"{f'[{host}]' if ':' in host else host}:{local} -> {args.pod}:{remote}", flush=True)
         await stop.wait()
         for task in busy:
             task.cancel()

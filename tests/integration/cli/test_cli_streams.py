@@ -207,6 +207,27 @@ def _all(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def test_port_forward_at_several_addresses(container: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_echo, args=(server,), daemon=True).start()
+        words = ("port-forward", "--address", "127.0.0.2,127.0.0.3", "shop", f":{server.getsockname()[1]}")
+        with subprocess.Popen(_command(*words), stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout
+                lines = [process.stdout.readline().partition(" ")[0].split(":") for _ in range(2)]
+                assert [host for host, _ in lines] == ["127.0.0.2", "127.0.0.3"] and lines[0][1] == lines[1][1]
+                for host, port in lines:
+                    with socket.create_connection((host, int(port)), timeout=LIMIT) as connection:
+                        connection.sendall(b"there")
+                        connection.shutdown(socket.SHUT_WR)
+                        assert _all(connection) == b"there"
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(LIMIT) == 0
+            finally:
+                process.kill()
+                server.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_port_that_is_taken(cricket: Cricket, container: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

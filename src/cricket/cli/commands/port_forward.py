@@ -15,6 +15,7 @@ from cricket.cli.connect import connect
 EXAMPLES = """\
   cricket port-forward web 8080:80
   cricket port-forward web 5432 :9090
+  cricket port-forward --address localhost,10.0.0.1 web 80
 """
 
 
@@ -22,7 +23,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("pod", help="id, name or NAMESPACE/NAME")
     parser.add_argument("port", nargs="+", type=_ports, metavar="LOCAL:REMOTE", help="which ports")
-    parser.add_argument("--address", default="127.0.0.1", help="local address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--address",
+        action="append",
+        default=[],
+        metavar="ADDRESS[,...]",
+        help="local addresses to listen on, or localhost (default: 127.0.0.1)",
+    )
     options.add_transport(parser)
     options.add_client(parser)
 
@@ -31,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Forward until SIGINT or SIGTERM."""
     from cricket.cli.forwarding import forward
 
+    given = [address for text in args.address for address in text.split(",")]
+    addresses = [a for name in given for a in (("127.0.0.1", "::1") if name == "localhost" else (name,))]
     with connect(args) as client:
         sandbox_id = find.sandbox(client, args.pod).id
         remote = [port for _, port in args.port]
@@ -38,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         def url() -> str:
             return str(client.call("PortForward", pod_sandbox_id=sandbox_id, port=remote).url)
 
-        return asyncio.run(forward(url, args))
+        return asyncio.run(forward(url, args, addresses or ["127.0.0.1"]))
 
 
 def _ports(text: str) -> tuple[int, int]:
