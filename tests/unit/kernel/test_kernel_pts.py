@@ -17,9 +17,7 @@ def test_the_process_hears_of_a_new_size() -> None:
     ours, theirs = os.openpty()
     # A session of its own, with the terminal as the controlling one: that is who gets the signal.
     script = "trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.01; done"
-    with subprocess.Popen(
-        ["setsid", "-c", "sh", "-c", script], stdin=theirs, stdout=theirs, start_new_session=True
-    ) as p:
+    with subprocess.Popen(["setsid", "-c", "sh", "-c", script], stdin=theirs, stdout=theirs) as p:
         os.close(theirs)
         assert os.read(ours, 100).startswith(b"ready")
         assert pts.set_size(p.pid, SIZE)
