@@ -87,8 +87,8 @@ class ContainerdProcess(DaemonProcess):
         deadline = time.monotonic() + limit
         while True:
             try:
-                status = self.cri.call("Status").status
-                if all(condition.status for condition in status.conditions):
+                conditions = {c.type: c.status for c in self.cri.call("Status").status.conditions}
+                if conditions.get("RuntimeReady") and conditions.get("NetworkReady"):
                     return self.cri
             except CriError as error:
                 assert error.code in ("UNAVAILABLE", "UNKNOWN"), error
