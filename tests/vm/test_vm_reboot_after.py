@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.node import until
 from vm_node import FOREVER, VmNode, journal, show
+from vm_warm import full, switch_off, traces_of
 
 from cricket._proto.cri import api_pb2 as pb
 
@@ -23,6 +25,13 @@ def left(notes: Path) -> dict[str, Any]:
 
 def test_systemd_has_started_it(service: VmNode) -> None:
     assert show("cricket", "ActiveState") == "active" and show("cricket", "NRestarts") == "0"
+
+
+def test_warm_sandboxes_are_made_anew_and_nothing_is_left_of_the_old_ones(service: VmNode, notes: Path) -> None:
+    old = set(json.loads((notes / "warm.json").read_text()))
+    assert old and not old & full()
+    until(lambda: not traces_of(old), "there are traces of the old ones", 60)
+    switch_off()
 
 
 def test_stale_sandboxes_are_not_ready(service: VmNode, left: dict[str, Any]) -> None:

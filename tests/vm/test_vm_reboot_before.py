@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from vm_node import FOREVER, VmNode
+from vm_warm import full, switch_on
 
 pytestmark = pytest.mark.root
 
@@ -24,3 +25,8 @@ def test_pods_run_when_the_machine_is_restarted(service: VmNode, image: str, not
         ).container_id
         left[handler] = {"pod": pod, "config": config, "running": running, "exited": exited, "created": created}
     (notes / "left.json").write_text(json.dumps(left))
+
+
+def test_sandboxes_are_warm_when_it_is_restarted(service: VmNode, notes: Path) -> None:
+    switch_on(service)
+    (notes / "warm.json").write_text(json.dumps(sorted(full())))
