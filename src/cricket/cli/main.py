@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -16,27 +17,55 @@ from cricket import __version__
 from cricket.cli import index
 from cricket.cli.errors import BROKEN_PIPE, INTERRUPTED, OK, UsageError, complain
 from cricket.cli.options import ENDPOINT_DEFAULT, Parser, add_client
-from cricket.errors import CricketError
+from cricket.errors import CricketError, ResourceExhausted
+
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What writing to standard output fails with when nobody is to blame but its disk or device."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (default: of the process) asks for; returns the exit code."""
+    _open_closed_streams()
     try:
-        status = _run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-        return status
-    except CricketError as error:
-        with contextlib.suppress(BrokenPipeError):
-            return complain(error)
-        return BROKEN_PIPE
-    except SystemExit as asked:  # argparse after --help
-        return asked.code if isinstance(asked.code, int) else OK
+        return _finished(sys.argv[1:] if argv is None else argv)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; what is still buffered has no reader either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise
+        _give_up_output()
+        failure = ResourceExhausted("the output cannot be written")
+        failure.__cause__ = error
+        return complain(failure)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _finished(argv: Sequence[str]) -> int:
+    """Run a command until all of its output is out."""
+    try:
+        status = _run(argv)
+    except CricketError as error:
+        return complain(error)
+    except SystemExit as asked:  # argparse after --help
+        status = asked.code if isinstance(asked.code, int) else OK
+    sys.stdout.flush()
+    return status
+
+
+def _open_closed_streams() -> None:
+    """Where the caller has closed standard input, output or error, /dev/null takes its place: else the next file or
+    socket to be opened would get its number, and be read and written as if it were the user's."""
+    for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:  # the lowest number that is free is its own
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), "w" if flags else "r"))
+
+
+def _give_up_output() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: Sequence[str]) -> int:

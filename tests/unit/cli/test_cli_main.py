@@ -162,3 +162,28 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_output_to_a_full_disk_is_a_line_and_no_traceback() -> None:
+    command = [sys.executable, "-c", "import sys; from cricket.cli.main import main; sys.exit(main())"]
+    for words in (["--version"], ["pods", "--help"], ["config", "default"]):
+        with open("/dev/full", "wb") as full:
+            ended = subprocess.run([*command, *words], stdout=full, stderr=subprocess.PIPE, check=False)
+        assert ended.stderr.decode() == "cricket: the output cannot be written: no space left on device\n"
+        assert ended.returncode == 1
+
+
+def test_a_closed_standard_stream_is_no_place_for_files_and_sockets() -> None:
+    code = (
+        "import os, sys; from cricket.cli.main import main; status = main(['config', 'default']);"
+        "found = [os.readlink(f'/proc/self/fd/{fd}') for fd in range(3)];"
+        "sys.exit(9 if found != ['/dev/null'] * 3 else status)"
+    )
+    shell = subprocess.run(["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code], check=False)
+    assert shell.returncode == 0
+
+
+def test_a_manifest_that_is_not_there_is_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "no.yaml")
+    assert main(["run", path]) == 3
+    assert capsys.readouterr().err == f"cricket: the manifest cannot be read ({path}): no such file or directory\n"
