@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 
-from cricket.cli.output import colourful
+from cricket.cli.output import colourful, safe
 from cricket.wire.logline import LogLine, format_time
 
 _COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
@@ -34,7 +34,7 @@ class LogView:
         """Names that will be seen: the columns are as wide as the longest."""
         for name in names:
             self._names.setdefault(name, len(self._names))
-            self._width = max(self._width, len(name))
+            self._width = max(self._width, len(safe(name)))
 
     def write(self, name: str, line: LogLine) -> None:
         """A line of a log."""
@@ -56,7 +56,7 @@ class LogView:
         if not self._prefixes:
             return ""
         self.know([name] if name else [])
-        label = f"{name or 'cricket':<{self._width}} | "
+        label = f"{safe(name) or 'cricket':<{self._width}} | "
         if not self._colours:
             return label
         shade = _COLOURS[self._names[name] % len(_COLOURS)] if name else _OURS["grey"]

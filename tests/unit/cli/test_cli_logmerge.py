@@ -135,3 +135,9 @@ def test_the_order_is_that_of_time_and_of_each_log(times: list[list[int]], round
     for number, stamps in enumerate(times):
         ours = [(stamp, place) for part in seen for stamp, log, place in part if log == number]
         assert ours == [(stamp, place) for place, stamp in enumerate(stamps)]
+
+
+def test_names_do_not_talk_to_the_terminal(tmp_path: Path, merger: Merger, out: Out) -> None:
+    merger.add("1", "w\x1b[2Jeb", _write(tmp_path / "web", (1, "a")))
+    merger.past({})
+    assert out() == ["w?[2Jeb | a"]

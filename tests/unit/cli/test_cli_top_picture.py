@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from top_samples import SECOND, frame
 
@@ -179,3 +180,20 @@ def test_plain_frames_and_documents_have_the_same_pods() -> None:
     web = made["pods"][0]
     assert web["cpuLimitPercent"] == 100.0 and web["memoryLimitBytes"] is None and web["processes"] == 4
     assert [c["name"] for c in web["containers"]] == ["server"] and made["node"]["cpuPercent"] == 53.5
+
+
+def test_names_of_others_do_not_talk_to_the_terminal() -> None:
+    bad = "w\x1b[31me\x07b"
+    pods = [
+        msgspec.structs.replace(
+            pod,
+            name=bad,
+            namespace=bad,
+            containers=tuple(msgspec.structs.replace(c, name=bad) for c in pod.containers),
+        )
+        for pod in frame().pods
+    ]
+    made = msgspec.structs.replace(frame(), pods=tuple(pods))
+    for view in (View(), View(details=True, chosen="c1"), View(details=True, chosen=pods[0].id)):
+        for line in screenful(scene(made, view=view), 100, 30, UNICODE).lines:
+            assert plain(line).isprintable()

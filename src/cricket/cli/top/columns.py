@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cricket.cli.top.glyphs import Glyphs, bar, mood, peak, sparkline
 from cricket.cli.top.model import Container, Pod
-from cricket.cli.top.text import Line, Span, clip, fit, line_width, width
+from cricket.cli.top.text import Line, Span, clean, clip, fit, line_width, width
 from cricket.cli.top.view import Row, View
 from cricket.cli.words import age, memory, size
 
@@ -87,7 +87,7 @@ def _least(key: str, columns: int, names: int) -> int:
 
 def longest(rows: Sequence[Row]) -> int:
     """Columns of the longest name, with what stands before it."""
-    return max((width(row.container.name if row.container else row.pod.key) + 4 for row in rows), default=0)
+    return max((width(clean(row.container.name if row.container else row.pod.key)) + 4 for row in rows), default=0)
 
 
 def head(widths: Layout, gap: int, view: View, glyphs: Glyphs) -> list[Span]:
@@ -127,13 +127,14 @@ def line(row: Row, widths: Layout, gap: int, view: View, glyphs: Glyphs, now: in
 def _name(row: Row, columns: int, view: View, glyphs: Glyphs) -> Line:
     if row.container is not None:
         branch = "  " + (glyphs.last if row.last else glyphs.fork)
-        return Span(branch, "dim"), Span(fit(row.container.name, columns - 4, mark=glyphs.cut))
+        return Span(branch, "dim"), Span(fit(clean(row.container.name), columns - 4, mark=glyphs.cut))
     sign = glyphs.closed if row.pod.id in view.folded else glyphs.open
     rest = columns - 2
-    space = f"{row.pod.namespace}/"
-    if width(row.pod.key) > rest and width(space) > rest // 2:
-        space = clip(space, max(2, rest - width(row.pod.name)), f"{glyphs.cut}/")
-    name = fit(row.pod.name, rest - width(space), mark=glyphs.cut)
+    space = f"{clean(row.pod.namespace)}/"
+    name = clean(row.pod.name)
+    if width(space + name) > rest and width(space) > rest // 2:
+        space = clip(space, max(2, rest - width(name)), f"{glyphs.cut}/")
+    name = fit(name, rest - width(space), mark=glyphs.cut)
     return Span(sign, "dim"), Span(space, "dim"), Span(name, "bold")
 
 

@@ -37,7 +37,7 @@ def details(row: Row, logs: Sequence[LogText], columns: int, height: int, glyphs
 def _border(row: Row, columns: int, glyphs: Glyphs) -> Line:
     item = row.container or row.pod
     name = f"{row.pod.key}/{row.container.name}" if row.container else row.pod.key
-    begin = [Span(glyphs.rule * 2 + " ", "dim"), Span(name, "title"), Span(f" {short(item.id)} ", "dim")]
+    begin = [Span(glyphs.rule * 2 + " ", "dim"), Span(clean(name), "title"), Span(f" {short(item.id)} ", "dim")]
     rest = columns - sum(width(span.text) for span in begin)
     return cut([*begin, Span(glyphs.rule * max(0, rest), "dim")], columns)
 
