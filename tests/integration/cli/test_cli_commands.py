@@ -87,6 +87,18 @@ def test_run_leaves_no_pod_behind_when_the_container_fails(
     assert _ok(cricket("pods", "-q")) != ""
 
 
+def test_run_does_not_end_a_pod_that_was_there(
+    cricket: Cricket, node: Node, files: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(container_id: str) -> None:
+        raise Internal("the runtime failed", where="crun")
+
+    box = _ok(cricket("runp", files[1])).strip()
+    monkeypatch.setattr(node.engine.containers, "start", broken)
+    assert cricket("run", *files)[0] == 1
+    assert _ok(cricket("pods", "-q", "--no-trunc", "--state", "ready")).strip() == box
+
+
 def test_what_is_not_there_is_exit_code_3(cricket: Cricket, tmp_path: Path) -> None:
     for words in (
         ("stop", "no"),

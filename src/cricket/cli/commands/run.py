@@ -5,7 +5,8 @@ once; the exit code is the pod's. The daemon at the runtime endpoint is used whe
 as long as the pod lives. --detach hands the manifest to the node agent that is running instead (`cricket kubelet`).
 
 Given two JSON files in crictl's form, CONTAINER.json and POD.json, it runs a container in a pod of its own and prints
-the container's id. The image is pulled when it is missing. When the container does not start, the pod is removed again.
+the container's id. The image is pulled when it is missing. When the container does not start, the pod is removed again,
+unless it was there before.
 """
 
 from __future__ import annotations
@@ -66,8 +67,10 @@ def run(args: argparse.Namespace) -> int:
     config, pod_config = read_container(args.manifest), read_pod(args.pod_config)
     with connect(args) as client:
         provide(client, config.image.image, args.pull, auth_config(args), pod_config)
+        before = {box.id for box in client.call("ListPodSandbox").items}
         box = client.call("RunPodSandbox", config=pod_config, runtime_handler=args.runtime).pod_sandbox_id
-        with contextlib.nullcontext() if args.keep else _removed_on_failure(client, box):
+        # A runtime that has this pod already answers with its id: what runs in it is not ours to end.
+        with contextlib.nullcontext() if args.keep or box in before else _removed_on_failure(client, box):
             created = client.call("CreateContainer", pod_sandbox_id=box, config=config, sandbox_config=pod_config)
             client.call("StartContainer", container_id=created.container_id)
     if not print_document(args.output, {"podSandboxId": box, "containerId": created.container_id}):

@@ -31,6 +31,8 @@ def copy(client: Client, source: Spot, destination: Spot, args: argparse.Namespa
     except tarfile.TarError as error:
         raise Internal("the archive is broken or ends early") from error
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and destination.path == "-":
+            raise  # whoever read the archive has had enough
         raise _told(error, source, destination) from error
     finally:
         meter.close()
