@@ -6,13 +6,16 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 
+from cricket.cli.podruns import Note, Run
 from cricket.client.endpoint import probe, socket_path
 from cricket.client.errors import UnreachableError
 from cricket.errors import FailedPrecondition
+from cricket.kubelet.volumes import mounting
 
 _MAIN = "import sys; from cricket.cli.main import main; sys.exit(main())"
 _START = 30.0
@@ -20,24 +23,33 @@ _STOP = 20.0
 
 
 @contextlib.asynccontextmanager
-async def engine(endpoint: str, explicit: bool, root: str, say: Callable[[str], None]) -> AsyncIterator[str]:
+async def engine(endpoint: str, explicit: bool, root: str, run: Run, say: Callable[[str], None]) -> AsyncIterator[str]:
     """The endpoint to use. When nobody answers there and nobody asked for just this one, a daemon is started on a
-    socket of its own; its images are kept in `root` for the next time. What is done about it is told to `say`. Raises
-    UnreachableError, FailedPrecondition."""
+    socket of its own; its images are kept in `root` for the next time. What is done about it is told to `say`, and
+    noted in `run` before it is done. Raises UnreachableError, FailedPrecondition."""
     try:
         probe(socket_path(endpoint))
     except UnreachableError:
         if explicit:
             raise
     else:
+        run.note(Note(endpoint=endpoint))
         yield endpoint
         return
     if os.geteuid() != 0:
         raise FailedPrecondition("pods need root", todo="run it as root, or name a daemon with -r")
-    base, state = root or "/var/lib/cricket", f"/run/cricket-run-{os.getpid()}"
-    socket = f"{state}/cricket.sock"
-    log = await asyncio.to_thread(_open_log, base)
     say("no daemon is running: starting an engine for these pods alone")
+    run.note(Note(state=run.state))
+    async with started(run.state, root, say) as endpoint:
+        run.note(Note(state=run.state, endpoint=endpoint))
+        yield endpoint
+
+
+@contextlib.asynccontextmanager
+async def started(state: str, root: str, say: Callable[[str], None]) -> AsyncIterator[str]:
+    """An engine as long as the block: its endpoint. Raises FailedPrecondition."""
+    base, socket = root or "/var/lib/cricket", f"{state}/cricket.sock"
+    log = await asyncio.to_thread(_open_log, base)
     try:
         network = await _network(base, say)
         process = await asyncio.create_subprocess_exec(
@@ -56,7 +68,7 @@ async def engine(endpoint: str, explicit: bool, root: str, say: Callable[[str], 
         yield f"unix://{socket}"
     finally:
         await _end(process)
-        await asyncio.to_thread(_remove, state)
+        await asyncio.to_thread(remove_state, state)
 
 
 async def _network(base: str, say: Callable[[str], None]) -> list[str]:
@@ -104,7 +116,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _remove(state: str) -> None:
-    import shutil
-
-    shutil.rmtree(state, ignore_errors=True)
+def remove_state(state: str) -> None:
+    """Take a state directory away, unless something is mounted there. Idempotent."""
+    if not mounting.mount_points(state):
+        shutil.rmtree(state, ignore_errors=True)

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,8 +17,10 @@ from cricket.cli.errors import INTERRUPTED, UsageError
 from cricket.cli.podengine import engine
 from cricket.cli.podlogs import Display
 from cricket.cli.podpulls import Pulls
+from cricket.cli.podruns import claimed
 from cricket.cli.podscreen import LiveView
 from cricket.cli.podstory import Story
+from cricket.cli.podsweep import node_of, sweep
 from cricket.client.discover import DEFAULT_ENDPOINT, configured
 from cricket.errors import CricketError, FailedPrecondition, InvalidArgument, NotFound, map_errors
 from cricket.kubelet.agent import Agent
@@ -71,17 +72,16 @@ async def _run(args: argparse.Namespace, text: bytes) -> int:
         from cricket.cli.podports import check_free
 
         check_free(args.publish)
-    name, view = f"run-{secrets.token_hex(3)}", LiveView(timestamps=args.timestamps, width=len("cricket"))
+    view = LiveView(timestamps=args.timestamps, width=len("cricket"))
     view.know(_containers(desired))
     async with contextlib.AsyncExitStack() as stack:
+        await sweep(args.root, view.say)
+        run = await stack.enter_async_context(claimed(args.root))
         # What else answers on this node is not asked: a pod needs no daemon here.
         chosen = configured(getattr(args, "runtime_endpoint", None), os.environ)
         url = chosen.url if chosen else DEFAULT_ENDPOINT
-        endpoint = await stack.enter_async_context(engine(url, _explicit(args), args.root, view.say))
-        root = os.path.join(args.root or "/var/lib/cricket-kubelet", "runs", name)
-        node = {"root": root, "log_root": f"{root}/logs", "cgroup_root": f"/cricketpods-{name}"}
-        stack.callback(_remove_root, root)
-        made = Options(endpoint=endpoint, settings=Settings(name=name, relist=0.3), node=node)
+        endpoint = await stack.enter_async_context(engine(url, _explicit(args), args.root, run, view.say))
+        made = Options(endpoint=endpoint, settings=Settings(name=run.name, relist=0.3), node=node_of(run))
 
         async def once(offer: Offer) -> None:
             offer(args.manifest, (desired,))
@@ -195,12 +195,6 @@ async def _publish(agent: Agent, args: argparse.Namespace, say: Callable[[str], 
     from cricket.cli.podports import forward
 
     await forward(agent, args, say)
-
-
-def _remove_root(root: str) -> None:
-    import shutil
-
-    shutil.rmtree(root, ignore_errors=True)
 
 
 def detach(args: argparse.Namespace) -> int:

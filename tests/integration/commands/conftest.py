@@ -47,6 +47,10 @@ class Cricket:
         self.directory = directory
         self._running: list[subprocess.Popen[Any]] = []
 
+    def forget_endpoint(self) -> None:
+        """As on a machine where nothing is configured."""
+        del self._env["CONTAINER_RUNTIME_ENDPOINT"]
+
     def __call__(self, *words: str, input: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
         """Run to the end."""
         argv = [sys.executable, "-c", _MAIN, *words]
