@@ -3,23 +3,26 @@
     with Client("unix:///run/cricket/cricket.sock") as client:
         print(client.call("Version").runtime_name)
 
-Methods are called by their names in the protos; requests are built from keyword arguments.
+Methods are called by their names in the protos; requests are built from keyword arguments. Protobuf is imported with
+the first of them: `raw` does without.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from cricket._proto.cri import api_pb2
-from cricket.client.endpoint import CHANNEL_OPTIONS, probe, socket_path
-from cricket.client.errors import RemoteError, UnreachableError
-from cricket.client.methods import Method, find_method
+from cricket.client.endpoint import LARGEST_REQUEST, probe, socket_path
+from cricket.client.errors import RemoteError
+from cricket.client.transport import CallError, Exchange, Transport
 from cricket.errors import Code
+
+if TYPE_CHECKING:
+    from cricket.client.methods import Method
 
 QUICK = 30.0
 """Seconds for questions: a runtime answers them from memory."""
@@ -50,20 +53,18 @@ _EVERYWHERE = frozenset(["Version", "Status", "ListContainers", "ListPodSandbox"
 
 
 class Client:
-    """A connection; a context manager. Raises EndpointError for an endpoint that is none, UnreachableError at once when
-    nobody listens, RemoteError for what the runtime answers."""
+    """A connection for any number of threads; a context manager. Raises EndpointError for an endpoint that is none,
+    UnreachableError at once when nobody listens, RemoteError for what the runtime answers.
+
+    When the runtime has closed the connection, the next call makes another one.
+    """
 
     def __init__(self, url: str, timeout: float | None = None) -> None:
         """`timeout` in seconds replaces the limits of all calls; 0 means none."""
         self.endpoint, self._timeout = url, timeout
         self.path = socket_path(url)
-        probe(self.path)
-        # Their own threads' complaints about the socket would come on top of our line.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        import grpc
-
-        self.error: type[Exception] = grpc.RpcError
-        self._channel: Any = grpc.insecure_channel(f"unix:{self.path}", options=CHANNEL_OPTIONS)
+        self._lock, self._closed = threading.Lock(), False
+        self._transport = self._connect()
 
     def __enter__(self) -> Client:
         return self
@@ -71,94 +72,126 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._channel.close()
+        with self._lock:
+            self._closed = True
+            self._transport.close()
 
     def call(self, name: str, /, **fields: Any) -> Any:
         """Call a method with a request of these fields; returns the response."""
-        method, limit, began = find_method(name), self._limit(name), time.monotonic()
-        with self._translated(name, limit, began):
-            return self._callable(method)(method.request(**fields), timeout=limit)
+        return self.start(name, **fields).result()
 
     def start(self, name: str, /, **fields: Any) -> Pending:
         """Like `call`, but without waiting."""
-        method, limit, began = find_method(name), self._limit(name), time.monotonic()
-        return Pending(self, name, limit, began, self._callable(method).future(method.request(**fields), timeout=limit))
+        method, limit, began = _method(name), self._limit(name), time.monotonic()
+        request = method.request(**fields).SerializeToString()
+        return Pending(self, method, limit, began, self._begin(method.path, request, limit))
+
+    def raw(self, path: str, request: bytes = b"") -> bytes:
+        """The answer of the method at a path like "/runtime.v1.RuntimeService/Version", as it is on the wire."""
+        limit, began = self._timeout or QUICK, time.monotonic()
+        try:
+            return self._begin(path, request, limit).answer()
+        except CallError as error:
+            self.refuse(error, path.rpartition("/")[2], limit, began)
 
     @contextlib.contextmanager
     def stream(self, name: str, /, **fields: Any) -> Iterator[Iterator[Any]]:
         """The messages of a streaming method; leaving the block ends the call. Without limit of time."""
-        method = find_method(name)
-        with self._translated(name, None, 0.0):
-            call = self._callable(method)(method.request(**fields))
-            try:
-                yield call
-            finally:
-                call.cancel()
+        method = _method(name)
+        exchange = self._begin(method.path, method.request(**fields).SerializeToString(), None, many=True)
+        try:
+            yield self._messages(method, exchange)
+        finally:
+            exchange.cancel()
+
+    def _messages(self, method: Method, exchange: Exchange) -> Iterator[Any]:
+        try:
+            while (message := exchange.next()) is not None:
+                yield method.response.FromString(message)
+        except CallError as error:
+            self.refuse(error, method.name, None, 0.0)
 
     def _limit(self, name: str) -> float | None:
         if self._timeout is not None:
             return self._timeout or None
         return None if name in _WORK else QUICK
 
-    def _callable(self, method: Method) -> Any:
-        make = self._channel.unary_stream if method.streams else self._channel.unary_unary
-        return make(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        )
+    def _connect(self) -> Transport:
+        return Transport(self.path, min(self._timeout or QUICK, QUICK))
 
-    @contextlib.contextmanager
-    def _translated(self, name: str, limit: float | None, began: float) -> Iterator[None]:
-        try:
-            yield
-        except self.error as error:
-            raise self.translate(error, name, limit, began) from None  # gRPC's repr of itself helps nobody
+    def _begin(self, path: str, request: bytes, limit: float | None, *, many: bool = False) -> Exchange:
+        if len(request) > LARGEST_REQUEST:
+            words = f"the request has {len(request)} bytes; more than {LARGEST_REQUEST} are not sent"
+            raise RemoteError(Code.RESOURCE_EXHAUSTED, words)
+        with self._lock:
+            if self._closed:
+                raise RemoteError(Code.CANCELLED, "the client is closed")
+            exchange = self._transport.begin(path.encode(), request, limit, many=many)
+            if exchange is None:
+                self._transport = self._connect()
+                exchange = self._transport.begin(path.encode(), request, limit, many=many)
+        if exchange is None:
+            raise RemoteError(Code.UNAVAILABLE, "the runtime takes no calls", where=self.endpoint)
+        return exchange
 
-    def translate(self, error: Any, name: str, limit: float | None, began: float) -> RemoteError | UnreachableError:
-        """A gRPC error as ours."""
-        code = Code(error.code().value[0])
+    def refuse(self, error: CallError, name: str, limit: float | None, began: float) -> NoReturn:
+        """Raise the outcome of a call as an error for people: RemoteError, or UnreachableError with the reason why
+        nobody answers any more."""
+        code, words = error.outcome
         if code is Code.UNAVAILABLE:
-            try:
-                probe(self.path)
-            except UnreachableError as gone:
-                return gone
+            probe(self.path)
         if code is Code.DEADLINE_EXCEEDED and limit is not None and time.monotonic() - began >= limit:
             todo = "`cricket why` tells what it is doing; --timeout gives it longer"
-            return RemoteError(code, f"no answer within {limit:g} s", where=name, todo=todo)
-        if code is Code.UNIMPLEMENTED and not hasattr(api_pb2, f"{name}Request"):
-            return RemoteError(code, "this runtime cannot do that", where=name, todo="it is for Cricket's own daemon")
+            raise RemoteError(code, f"no answer within {limit:g} s", where=name, todo=todo) from None
+        if code is Code.UNIMPLEMENTED and not _in_cri(name):
+            todo = "it is for Cricket's own daemon"
+            raise RemoteError(code, "this runtime cannot do that", where=name, todo=todo) from None
         if code is Code.UNIMPLEMENTED and name in _EVERYWHERE:
             todo = "in containerd the cri plugin may be disabled: see disabled_plugins of its configuration"
-            return RemoteError(code, "what answers does not speak CRI v1", where=self.endpoint, todo=todo)
-        words = error.details() or ""
-        return RemoteError(code, words or f"the runtime answered {code.name}", where="" if words else name)
+            raise RemoteError(code, "what answers does not speak CRI v1", where=self.endpoint, todo=todo) from None
+        raise RemoteError(code, words or f"the runtime answered {code.name}", where="" if words else name) from None
 
 
 class Pending:
     """A call under way."""
 
-    def __init__(self, client: Client, name: str, limit: float | None, began: float, future: Any) -> None:
-        self._client, self._name, self._limit, self._began, self._future = client, name, limit, began, future
+    def __init__(self, client: Client, method: Method, limit: float | None, began: float, exchange: Exchange) -> None:
+        self._client, self._method, self._limit, self._began = client, method, limit, began
+        self._exchange = exchange
 
     def done(self) -> bool:
         """Whether it has ended."""
-        return bool(self._future.done())
+        return self._exchange.done()
 
     def when_done(self, tell: Callable[[], object]) -> None:
-        """Call `tell` when it has ended, from another thread; at once if it has."""
-        self._future.add_done_callback(lambda future: tell())
+        """Call this, in another thread, as soon as it has ended."""
+
+        def wait() -> None:
+            with contextlib.suppress(CallError):
+                self._exchange.answer()
+            tell()
+
+        threading.Thread(target=wait, daemon=True).start()
 
     def cancel(self) -> None:
-        """Give it up; the runtime hears of it. Idempotent."""
-        self._future.cancel()
+        """Give it up. Idempotent; one that has ended stays as it is."""
+        self._exchange.cancel()
 
     def result(self) -> Any:
         """Wait for the response; an interrupted wait cancels the call."""
         try:
-            return self._future.result()
-        except BaseException as error:
-            self._future.cancel()
-            if isinstance(error, self._client.error):
-                raise self._client.translate(error, self._name, self._limit, self._began) from None
-            raise
+            return self._method.response.FromString(self._exchange.answer())
+        except CallError as error:
+            self._client.refuse(error, self._method.name, self._limit, self._began)
+
+
+def _method(name: str) -> Method:
+    from cricket.client.methods import find_method
+
+    return find_method(name)
+
+
+def _in_cri(name: str) -> bool:
+    from cricket._proto.cri import api_pb2
+
+    return hasattr(api_pb2, f"{name}Request")

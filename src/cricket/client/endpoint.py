@@ -1,4 +1,4 @@
-"""A runtime's socket: its path, whether somebody listens, and how gRPC connects to it."""
+"""A runtime's socket: its path, connecting to it, and the limits of what is said there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import socket
 from cricket.client.errors import EndpointError, UnreachableError
 
 _PATIENCE = 30.0  # seconds that a busy listener has to accept
+LARGEST_ANSWER, LARGEST_REQUEST = 64 << 20, 16 << 20
+"""Bytes of a message; the runtimes take no larger requests, and few of them larger answers."""
 CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", 64 << 20),
-    ("grpc.max_send_message_length", 16 << 20),
+    ("grpc.max_receive_message_length", LARGEST_ANSWER),
+    ("grpc.max_send_message_length", LARGEST_REQUEST),
     ("grpc.enable_http_proxy", 0),
     # Servers in Go refuse the authority that gRPC makes of a socket's path.
     ("grpc.default_authority", "localhost"),
@@ -29,18 +31,27 @@ def socket_path(url: str) -> str:
     return path
 
 
-def probe(path: str, patience: float = _PATIENCE) -> None:
-    """Connect once, within `patience` seconds. gRPC would only say that it is unavailable; the kernel says why. Raises
-    UnreachableError."""
+def connect(path: str, patience: float = _PATIENCE) -> socket.socket:
+    """A connection, made within `patience` seconds. Raises UnreachableError with the kernel's reason."""
     todos = {
         FileNotFoundError: "start it with `cricket serve`, or name the socket with -r",
         ConnectionRefusedError: "the socket is a leftover; start the daemon with `cricket serve`",
         PermissionError: "be root, or in the group of the socket",
     }
-    with socket.socket(socket.AF_UNIX) as attempt:
-        try:
-            attempt.settimeout(patience)
-            attempt.connect(path)
-        except OSError as error:
-            todo = todos.get(type(error), "")
-            raise UnreachableError("the daemon cannot be reached", where=f"unix://{path}", todo=todo) from error
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        link.settimeout(patience)
+        link.connect(path)
+    except OSError as error:
+        link.close()
+        todo = todos.get(type(error), "")
+        raise UnreachableError("the daemon cannot be reached", where=f"unix://{path}", todo=todo) from error
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def probe(path: str, patience: float = _PATIENCE) -> None:
+    """Whether somebody listens, within `patience` seconds. Raises UnreachableError."""
+    connect(path, patience).close()

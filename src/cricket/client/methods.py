@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,12 +12,14 @@ from cricket._proto.cri import api_pb2
 class Method(NamedTuple):
     """One RPC."""
 
+    name: str
     path: str
     request: Any
     response: Any
     streams: bool
 
 
+@functools.cache
 def find_method(name: str) -> Method:
     """A method of CRI or of the side service. Raises LookupError."""
     for module, service in _services():
@@ -24,7 +27,7 @@ def find_method(name: str) -> Method:
         if found is not None:
             request, response = getattr(module, found.input_type.name), getattr(module, found.output_type.name)
             path = f"/{module.DESCRIPTOR.package}.{service}/{name}"
-            return Method(path, request, response, bool(found.server_streaming))
+            return Method(name, path, request, response, bool(found.server_streaming))
     raise LookupError(name)
 
 

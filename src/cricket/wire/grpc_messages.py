@@ -7,6 +7,7 @@ import zlib
 from typing import NamedTuple
 
 from cricket.errors import Code
+from cricket.wire.header_blocks import literal
 
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
@@ -14,10 +15,12 @@ _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 _NAME = 200
 """Bytes of a client's words that an answer repeats."""
 _NOT_PLAIN = re.compile(rb"[^ -$&-~]")
+_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _CUT = b"%E2%80%A6"
 _STATUS_SIZE = 256
 """Bytes of trailers beside the text, each field counted with 32 more."""
 PREFIX = 5
+"""Bytes before a message."""
 TEXT_LIMIT = 4 << 10
 """Bytes of a status' words as they go over the wire: gRPC's C core refuses trailers of 8 to 16 KiB, at random."""
 
@@ -36,21 +39,6 @@ class Refused(Exception):
     def __init__(self, code: Code, text: str) -> None:
         super().__init__(text)
         self.code = code
-
-
-def literal(name: bytes, value: bytes) -> bytes:
-    """A header field for HPACK, without tables and Huffman's code (RFC 7541, section 6.2.2)."""
-    return b"\0" + _integer(len(name)) + name + _integer(len(value)) + value
-
-
-def _integer(number: int) -> bytes:
-    if number < 127:
-        return bytes((number,))
-    out, number = [127], number - 127
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes((*out, number))
 
 
 _TYPE = b"application/grpc"
@@ -86,6 +74,11 @@ def quoted(text: str, limit: int) -> bytes:
 def _encoded(text: str) -> bytes:
     # File names that are no UTF-8 come with surrogates, which have no encoding.
     return _NOT_PLAIN.sub(lambda byte: b"%%%02X" % byte[0][0], text.encode("utf-8", "replace"))
+
+
+def unquoted(words: bytes) -> str:
+    """The text of a `grpc-message`, which is percent-encoded; what is not is taken as it is."""
+    return _ENCODED.sub(lambda found: bytes((int(found[1], 16),)), words).decode("utf-8", "replace")
 
 
 def framed(message: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 
-from cricket.wire.mux import ProtocolViolation
+from cricket.errors import InvalidArgument
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER_SIZE = 9
@@ -59,8 +59,8 @@ class Setting(IntEnum):
     MAX_HEADER_LIST_SIZE = 6
 
 
-class Fault(ProtocolViolation):
-    """A violation that ends the connection; `reason` is told to the peer."""
+class Fault(InvalidArgument):
+    """The peer broke the protocol, which ends the connection; `reason` is told to it."""
 
     def __init__(self, reason: Reason, what: str) -> None:
         super().__init__(what)

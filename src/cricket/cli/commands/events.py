@@ -69,10 +69,9 @@ def run(args: argparse.Namespace) -> int:
                 for message in messages:
                     _show(args, [_event(message, names)])
                 return 0
-            except client.error as error:
-                failure = client.translate(error, "GetContainerEvents", None, 0.0)
-        if failure.code is not Code.UNIMPLEMENTED:
-            raise failure
+            except CricketError as error:
+                if error.code is not Code.UNIMPLEMENTED:
+                    raise
         print("cricket: this runtime has no stream of events: it is asked every second instead", file=sys.stderr)
         _look(args, client, past)
     return 0

@@ -17,7 +17,6 @@ from cricket.cli.completing import kind_of
 from cricket.cli.completion.live import KINDS, Asker, Candidate
 from cricket.cli.completion.place import NOWHERE, Place, find
 from cricket.cli.options import Parser, add_client
-from cricket.client.light import NoAnswer
 from cricket.errors import CricketError
 
 FILE, DIR, NOSPACE = ":file", ":dir", ":nospace"
@@ -121,8 +120,8 @@ def _value(command: str, action: argparse.Action, word: str, before: Sequence[st
         if kind in _SHELL:
             yield Candidate(_SHELL[kind])
         elif kind in KINDS:
-            with contextlib.suppress(CricketError, NoAnswer, OSError):
-                yield from KINDS[kind](Asker(_socket(before)), command, word)
+            with contextlib.suppress(CricketError, OSError):
+                yield from KINDS[kind](Asker(_endpoint(before)), command, word)
         elif kind.startswith("="):
             yield from (Candidate(value) for value in kind[1:].split(","))
         elif kind == "form":
@@ -155,14 +154,13 @@ def _endpoints() -> Iterator[Candidate]:
     yield Candidate(FILE)
 
 
-def _socket(before: Sequence[str]) -> str:
-    """The socket of the runtime that the line means. Raises as `discover` does."""
+def _endpoint(before: Sequence[str]) -> str:
+    """The runtime that the line means. Raises as `discover` does."""
     from cricket.client.discover import configured, discover
-    from cricket.client.endpoint import socket_path
 
     option = ""
     for at, word in enumerate(before):
         name, equals, value = word.partition("=")
         if name in ("-r", "--runtime-endpoint"):
             option = value if equals else "".join(before[at + 1 : at + 2])
-    return socket_path((configured(option, os.environ) or discover()).url)
+    return (configured(option, os.environ) or discover()).url

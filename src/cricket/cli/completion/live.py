@@ -1,4 +1,4 @@
-"""Ids and names of what is there now, asked of the runtime without gRPC, which would take five times as long."""
+"""Ids and names of what is there now, asked of the runtime without protobuf: a key that was pressed waits for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from cricket.client import light
+from cricket.client import fields
+from cricket.client.connection import Client
 
 _PATIENCE = 0.5
 _SHORT = 13
@@ -30,23 +31,24 @@ class Candidate(NamedTuple):
 
 
 class Asker:
-    """Asks one runtime. Every method raises NoAnswer."""
+    """Asks one runtime. Every method raises as `Client.raw` does."""
 
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
 
     def _list(self, method: str, field: int = 1) -> list[bytes]:
-        return light.each(light.ask(self._socket, f"/runtime.v1.{method}", _PATIENCE), field)
+        with Client(self._endpoint, _PATIENCE) as client:
+            return fields.each(client.raw(f"/runtime.v1.{method}"), field)
 
     def containers(self, command: str, word: str) -> Iterator[Candidate]:
         """Names, with their pod where a name is not enough; ids when one has been begun."""
         only = _ONLY.get(command)
         found = []
         for item in self._list("RuntimeService/ListContainers"):
-            number = light.number(item, 6)
+            number = fields.number(item, 6)
             if only is None or number == only:
                 state = _STATES.get(number, "unknown")
-                found.append((light.text(item, 1), light.text(item, 3, 1), _pod(item), state))
+                found.append((fields.text(item, 1), fields.text(item, 3, 1), _pod(item), state))
         pods = Counter(name for name, _ in {(name, pod) for _, name, pod, _ in found})
         for key, name, pod, state in found:
             about = f"{state}, pod {pod}" if pod else state
@@ -61,10 +63,10 @@ class Asker:
         """Names, with their namespace where a name is not enough; ids when one has been begun."""
         found = []
         for item in self._list("RuntimeService/ListPodSandbox"):
-            ready = light.number(item, 3) == 0
+            ready = fields.number(item, 3) == 0
             if ready or command != "port-forward":
-                names = light.text(item, 2, 1), light.text(item, 2, 3)
-                found.append((light.text(item, 1), *names, "ready" if ready else "not ready"))
+                names = fields.text(item, 2, 1), fields.text(item, 2, 3)
+                found.append((fields.text(item, 1), *names, "ready" if ready else "not ready"))
         spaces = Counter(name for name, _ in {(name, space) for _, name, space, _ in found})
         for key, name, space, state in found:
             if spaces[name] == 1 and "/" not in word:
@@ -77,8 +79,8 @@ class Asker:
     def images(self, _command: str, word: str) -> Iterator[Candidate]:
         """Tags, also without the registry and library that short names stand for; ids when one has been begun."""
         for item in self._list("ImageService/ListImages"):
-            key = light.text(item, 1).removeprefix("sha256:")
-            for tag in light.each(item, 2):
+            key = fields.text(item, 1).removeprefix("sha256:")
+            for tag in fields.each(item, 2):
                 name = tag.decode("utf-8", "replace")
                 short = name.removeprefix("docker.io/").removeprefix("library/")
                 yield Candidate(short if short.startswith(word) and not name.startswith(word) else name, key[:_SHORT])
@@ -88,12 +90,12 @@ class Asker:
     def handlers(self, _command: str, _word: str) -> Iterator[Candidate]:
         """The runtime handlers that work."""
         for item in self._list("RuntimeService/Status", 3):
-            if name := light.text(item, 1):
+            if name := fields.text(item, 1):
                 yield Candidate(name, "runtime handler")
 
     def namespaces(self, _command: str, _word: str) -> Iterator[Candidate]:
         """The namespaces of pods."""
-        counts = Counter(light.text(item, 2, 3) for item in self._list("RuntimeService/ListPodSandbox"))
+        counts = Counter(fields.text(item, 2, 3) for item in self._list("RuntimeService/ListPodSandbox"))
         for name, count in sorted(counts.items()):
             yield Candidate(name, f"{count} pods" if count > 1 else "1 pod")
 
@@ -116,7 +118,7 @@ KINDS: dict[str, Callable[[Asker, str, str], Iterator[Candidate]]] = {
 
 def _pod(item: bytes) -> str:
     """The pod's name in a container's labels, which are entries of key and value."""
-    return next((light.text(entry, 2) for entry in light.each(item, 8) if light.text(entry, 1) == _POD), "")
+    return next((fields.text(entry, 2) for entry in fields.each(item, 8) if fields.text(entry, 1) == _POD), "")
 
 
 def _begun(key: str, word: str) -> bool:
