@@ -51,11 +51,10 @@ class Host(Protocol):
 
 
 class _Call:
-    __slots__ = ("route", "reader", "deadline", "message", "held", "old", "task", "timer")
+    __slots__ = ("route", "reader", "deadline", "held", "old", "task", "timer")
 
     def __init__(self, route: Route, reader: grpc.Reader, deadline: float | None) -> None:
         self.route, self.reader, self.deadline = route, reader, deadline
-        self.message = b""
         self.held = 0
         self.old = False
         self.task: asyncio.Task[None] | None = None
@@ -125,17 +124,14 @@ class Calls:
             return
         try:
             call.reader.feed(event.data)
-            if event.end:
-                call.message = call.reader.message()
-                del self._open[stream]
-                self._calls[stream] = call
-                self._ready.append((stream, call))
-            size = len(call.message) or len(call.reader)
-            if not self._hold(call, size) and size > _SMALL:
-                raise Refused(Code.RESOURCE_EXHAUSTED, "there are too many large requests at a time")
+            self._hold(call, len(call.reader))
         except Refused as refused:
             self._drop(stream)
             self._refuse(stream, refused)
+            return
+        if event.end and self._open.pop(stream, None) is call:
+            self._calls[stream] = call
+            self._ready.append((stream, call))
 
     def refuse_unfinished(self, why: Refused) -> None:
         """Refuse the requests that have not ended."""
@@ -151,11 +147,12 @@ class Calls:
                 self._refuse(stream, _TOO_SLOW)
             call.old = True
 
-    def _hold(self, call: _Call, size: int) -> bool:
-        """Count what a call holds; False when it is too much, with all others."""
+    def _hold(self, call: _Call, size: int) -> None:
+        """Count what a call holds. Raises Refused when it is too much, with all others."""
         by, call.held = size - call.held, size
         self.held += by
-        return self._served.hold(by)
+        if not self._served.hold(by) and size > _SMALL:
+            raise Refused(Code.RESOURCE_EXHAUSTED, "there are too many large requests at a time")
 
     # --- serving ----------------------------------------------------------------------------------------------
 
@@ -166,27 +163,27 @@ class Calls:
             stream, call = self._ready.popleft()
             if self._calls.get(stream) is not call:
                 continue
-            self._start(stream, call)
+            try:
+                self._start(stream, call)
+            except Refused as refused:
+                self._drop(stream)
+                self._refuse(stream, refused)
             starts -= 1
             if self._loop.time() >= until:
                 return
 
     def _start(self, stream: int, call: _Call) -> None:
-        message, call.message = call.message, b""
+        message = call.reader.message()
         if call.route.kind is Kind.READ:
             del self._calls[stream]
             self._hold(call, 0)
             self._answer(stream, _ask(call.route, message))
             return
-        refusal = None
         if call.deadline is not None and call.deadline <= self._loop.time():
-            refusal = _TIME_OVER
-        elif self._served.busy:
-            refusal = Refusal(Code.RESOURCE_EXHAUSTED, "there are too many calls under way already")
-        if refusal is not None:
-            self._drop(stream)
-            self._answer(stream, refusal)
-            return
+            raise Refused(*_TIME_OVER)
+        if self._served.busy:
+            raise Refused(Code.RESOURCE_EXHAUSTED, "there are too many calls under way already")
+        self._hold(call, len(message))
         if call.route.kind is Kind.STREAM:
             self._http2.headers(stream, grpc.HEADERS)
         call.task = self._loop.create_task(self._run(stream, call, message))
@@ -281,7 +278,6 @@ class Calls:
         if call.timer is not None:
             call.timer.cancel()
         if call.task is None:
-            call.message = b""
             self._hold(call, 0)
         elif call.route.kind is Kind.VERB:
             call.route.abandoned()

@@ -48,7 +48,6 @@ class Served:
         """Of calls under way, and of verbs whose callers went away."""
         self.held = 0
         """Bytes of requests that have not ended, or that calls under way were given."""
-        self.closed = False
         # Each read is taken out before the next one, so one buffer is enough for all.
         self.buffer = bytearray(_READ_SIZE)
 
@@ -59,8 +58,6 @@ class Served:
 
     def admit(self, connection: Connection) -> bool:
         """Take a connection in, instead of the one that was silent longest when there are too many; False: no room."""
-        if self.closed:
-            return False
         if len(self.connections) >= MAX_CONNECTIONS:
             idle = next((c for c in self.connections if c.idle), None)
             if idle is None:

@@ -79,7 +79,7 @@ class CriServer:
         server, self._server = self._server, None
         if server is None:
             return
-        server.close()
+        await self._stop_listening(server)
         self._interceptor.close_streams()
         for connection in tuple(self._served.connections):
             connection.leave()
@@ -90,13 +90,18 @@ class CriServer:
         with contextlib.suppress(OSError):
             os.unlink(self.path)
 
+    async def _stop_listening(self, server: asyncio.Server) -> None:
+        # A socket that was accepted a moment ago becomes a connection in the loop's next turns. asyncio loses it, and
+        # leaves it open, when the server is closed in between.
+        for listening_socket in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening_socket.fileno())
+        for _ in range(_ACCEPTING):
+            await asyncio.sleep(0)
+        server.close()
+
     async def _hang_up(self) -> None:
         """Close the connections, when their last answers are out."""
         served = self._served
-        served.closed = True
-        # A socket that was accepted a moment ago becomes a connection in the loop's next turns.
-        for _ in range(_ACCEPTING):
-            await asyncio.sleep(0)
         for connection in tuple(served.connections):
             connection.close()
         await _all_closed(served)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from harness.raw_http2 import Raw
 
 from cricket._proto.cri import api_pb2 as pb
 from cricket._proto.cricket import side_pb2
@@ -91,6 +93,20 @@ async def server(engine: FakeEngine, registry: Registry, tmp_path: Path) -> Asyn
     await server.start()
     yield server
     await server.stop(0.2)
+
+
+@pytest.fixture
+async def raw(server: CriServer) -> AsyncIterator[Callable[..., Any]]:
+    """Makes clients that may do what no library does."""
+    made: list[Raw] = []
+
+    async def make(window: int = 65535, **settings: Any) -> Raw:
+        made.append(Raw(*await asyncio.open_unix_connection(server.path), window, **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.writer.close()
 
 
 @pytest.fixture

@@ -8,70 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import hpack
 import pytest
+from harness.raw_http2 import Raw
 
 from cricket._proto.cri import api_pb2 as pb
 from cricket.cri.fake import FakeEngine, FakeStreams
 from cricket.cri.server import CriServer
 from cricket.types.metrics import Registry
 from cricket.wire import http2_frames as f
-from cricket.wire.grpc_messages import framed
-from cricket.wire.http2_frames import Setting, Type
+from cricket.wire.http2_frames import Type
 
 PULL = pb.PullImageRequest(image=pb.ImageSpec(image="busybox"))
-ListCall = tuple[str, bytes]
-
-
-class Raw:
-    """An HTTP/2 client by hand, which may do what no library does."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, window: int) -> None:
-        self.reader, self.writer, self.encoder, self.decoder = reader, writer, hpack.Encoder(), hpack.Decoder()
-        writer.write(f.PREFACE + f.settings({Setting.INITIAL_WINDOW_SIZE: window}))
-
-    def call(self, stream: int, method: str, request: bytes = b"", **headers: str) -> None:
-        fields = [
-            (":method", "POST"),
-            (":scheme", "http"),
-            (":path", f"/runtime.v1.{method}"),
-            ("content-type", "application/grpc"),
-            *((name.replace("_", "-"), value) for name, value in headers.items()),
-        ]
-        self.writer.write(
-            f.frame(Type.HEADERS, f.END_HEADERS, stream, bytes(self.encoder.encode(fields)))
-            + f.frame(Type.DATA, f.END_STREAM, stream, framed(request))
-        )
-
-    async def frame(self, *kinds: Type) -> tuple[int, int, bytes]:
-        """Type, stream and payload of the next frame of these kinds."""
-        async with asyncio.timeout(5):
-            while True:
-                length, kind, _, stream = f.head(await self.reader.readexactly(9), 0)
-                payload = await self.reader.readexactly(length)
-                if kind in kinds:
-                    return kind, stream, payload
-
-    async def status(self) -> str:
-        """grpc-status of the next trailers."""
-        while True:
-            _, _, payload = await self.frame(Type.HEADERS)
-            fields = dict(self.decoder.decode(payload))
-            if "grpc-status" in fields:
-                return str(fields["grpc-status"])
-
-
-@pytest.fixture
-async def raw(server: CriServer) -> AsyncIterator[Callable[..., Any]]:
-    made: list[Raw] = []
-
-    async def make(window: int = 65535) -> Raw:
-        made.append(Raw(*await asyncio.open_unix_connection(server.path), window))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.writer.close()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -244,7 +191,7 @@ async def test_a_client_finds_the_next_daemon(engine: FakeEngine, tmp_path: Path
         server = CriServer(engine, FakeStreams(), path, registry=Registry())
         await server.start()
         await reached(client)
-        raw = Raw(*await asyncio.open_unix_connection(path), 65535)
+        raw = Raw(*await asyncio.open_unix_connection(path))
         raw.call(1, "RuntimeService/Version")
         assert await raw.status() == "0"
         await server.stop(0.1)
