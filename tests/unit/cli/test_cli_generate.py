@@ -17,6 +17,7 @@ from cricket.cli.generating.from_runtime import from_runtime
 from cricket.cli.generating.objects import Objects, files
 from cricket.cli.generating.remembered import remembered
 from cricket.cli.generating.yaml_text import Comments, document
+from cricket.errors import FailedPrecondition
 from cricket.kubelet.manifest.load import load
 
 
@@ -209,3 +210,9 @@ def test_what_the_agent_noted() -> None:
     ]
     assert "changed in place" in document(value, comments)
     assert remembered(pod(web), objects, comments) is None
+
+
+def test_a_pod_without_containers_is_no_manifest() -> None:
+    with pytest.raises(FailedPrecondition, match="no containers") as caught:
+        written(pod())
+    assert caught.value.where == "default/shop"

@@ -12,6 +12,7 @@ from cricket.cli.generating.facts import ContainerFacts, PodFacts
 from cricket.cli.generating.objects import Objects
 from cricket.cli.generating.volumes import Volumes
 from cricket.cli.generating.yaml_text import Comments
+from cricket.errors import FailedPrecondition
 
 OURS = ("io.kubernetes.", "kubernetes.io/config.", "cricket.dev/", "io.cri-containerd", "io.kubernetes.cri")
 _GRACE = "io.kubernetes.pod.terminationGracePeriod"
@@ -19,7 +20,7 @@ _PORTS = "io.kubernetes.container.ports"
 
 
 def from_runtime(facts: PodFacts, objects: Objects, comments: Comments) -> dict[str, Any]:
-    """The manifest; what could not be known is said in the comments."""
+    """The manifest; what could not be known is said in the comments. Raises FailedPrecondition: no containers."""
     status, config = facts.status, facts.config
     spec: dict[str, Any] = {}
     comments.say(
@@ -27,6 +28,13 @@ def from_runtime(facts: PodFacts, objects: Objects, comments: Comments) -> dict[
     )
     volumes = Volumes(comments, objects, status.metadata)
     inits, rest = _parted(facts.containers)
+    if not rest:
+        meta = facts.status.metadata
+        raise FailedPrecondition(
+            "the pod has no containers, and a manifest needs one",
+            where=f"{meta.namespace}/{meta.name}",
+            todo="wait until they are made; `cricket ps -a` shows them",
+        )
     for field, part in (("initContainers", inits), ("containers", rest)):
         if part:
             spec[field] = [container(c, volumes, comments, ("spec", field, at)) for at, c in enumerate(part)]
