@@ -34,6 +34,12 @@ async def _start(e: Parts, container_id: str) -> None:
         box = e.store.sandboxes.get(container.sandbox_id)
         if box is None or box.state is not SandboxState.READY:
             raise FailedPrecondition("the container's sandbox is not ready", where=container.sandbox_id)
+        if container.state is ContainerState.EXITED:
+            raise FailedPrecondition(
+                "the container has ended, and a container runs only once",
+                where=container.id,
+                todo="Create another one, with the next attempt.",
+            )
         # By the time that the runtime has been loaded and needs it, the kernel is ready.
         e.moves.soon()
         container = container.fire(ContainerEvent.START, boot_id=e.boot_id)
