@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import re
 
-import hpack
-
-from cricket.wire.http2_frames import Fault, Reason
-
-HEADER_LIMIT = 16 << 10
-"""Bytes of a block's fields, each with 32 more (section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE)."""
+from cricket.wire.header_blocks import BlockDecoder
 
 _BLOCKS = 32
 """Header blocks whose meaning is remembered."""
@@ -29,7 +24,7 @@ class HeaderReader:
     """The blocks of one connection, in their order: later ones refer to earlier ones."""
 
     def __init__(self) -> None:
-        self._hpack = hpack.Decoder(HEADER_LIMIT)
+        self._decoder = BlockDecoder()
         self._blocks: dict[bytes, dict[bytes, bytes]] = {}
 
     def request(self, block: bytes) -> dict[bytes, bytes]:
@@ -57,12 +52,7 @@ class HeaderReader:
         # All but references may change the table.
         if block and min(block) < 0x80 or 0xFF in block or len(self._blocks) >= _BLOCKS:
             self._blocks.clear()
-        try:
-            return [(bytes(name), bytes(value)) for name, value in self._hpack.decode(block, raw=True)]
-        except hpack.OversizedHeaderListError:
-            raise Fault(Reason.ENHANCE_YOUR_CALM, "too many headers") from None
-        except hpack.HPACKError:
-            raise Fault(Reason.COMPRESSION_ERROR, "headers that cannot be read") from None
+        return self._decoder.fields(block)
 
 
 def _checked(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -19,7 +19,8 @@ def test_what_is_said_is_understood(said: list[list[tuple[bytes, bytes]] | int])
     for each in said:
         if isinstance(each, int):
             encoder.limit(each)
-            decoder.max_allowed_table_size = min(each, decoder.max_allowed_table_size)
+            if each < TABLE_SIZE:
+                decoder.decode(b"\x20")  # as `Output` has it before the next block
         else:
             assert [(bytes(n), bytes(v)) for n, v in decoder.decode(encoder.block(each), raw=True)] == each
 
@@ -30,7 +31,7 @@ def test_what_was_said_is_a_byte_afterwards() -> None:
     assert encoder.block(fields) == b"\xbf\xbe"
     encoder.limit(10)
     again = encoder.block(fields)
-    assert again[0] == 0x20 and again[1:] == encoder.block(fields)
+    assert len(again) == 25 and again == encoder.block(fields)
 
 
 def test_a_full_table_stays_as_it_is() -> None:

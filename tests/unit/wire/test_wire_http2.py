@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cricket.wire import http2_frames as f
+from cricket.wire.header_blocks import HEADER_LIMIT
 from cricket.wire.http2 import MAX_STREAMS, OUR_WINDOW, Body, Cancelled, Http2Server, Request
 from cricket.wire.http2_frames import Reason, Setting, Type
-from cricket.wire.http2_headers import HEADER_LIMIT
 from cricket.wire.mux import Gone
 
 HEADERS = [(":method", "POST"), (":scheme", "http"), (":path", "/s/M"), ("te", "trailers")]
