@@ -8,26 +8,42 @@ import contextlib
 import functools
 import os
 import ssl
+from collections.abc import Callable
 
 from cricket.cli import terminal
 from cricket.client.streams import run_command
 from cricket.errors import FailedPrecondition, map_errors
 
 
-def converse(url: str, args: argparse.Namespace, *, stdin: bool, tty: bool, may_leave: bool = False) -> int:
+def converse(
+    url: str,
+    args: argparse.Namespace,
+    *,
+    stdin: bool,
+    tty: bool,
+    may_leave: bool = False,
+    connected: Callable[[], object] | None = None,
+) -> int:
     """Run the session to its end; returns the exit code of the command, or 128 + the signal that ended us.
 
     `args` holds the options of `add_transport`. With `tty` and a terminal as standard input that terminal is raw for
     as long; with `may_leave` Ctrl-P Ctrl-Q then ends the session, with 0. (Not for exec: shells know Ctrl-P, too.)
+    `connected` is called, in a thread, when the streams are there.
     """
     raw = tty and stdin and os.isatty(0)
     # The signals are caught for longer than the terminal is raw: none can end us in between.
     with terminal.Ending() as ending, terminal.raw(0) if raw else contextlib.nullcontext():
-        return asyncio.run(_converse(url, args, ending, stdin, tty, may_leave and raw))
+        return asyncio.run(_converse(url, args, ending, stdin, tty, may_leave and raw, connected))
 
 
 async def _converse(
-    url: str, args: argparse.Namespace, ending: terminal.Ending, stdin: bool, tty: bool, may_leave: bool
+    url: str,
+    args: argparse.Namespace,
+    ending: terminal.Ending,
+    stdin: bool,
+    tty: bool,
+    may_leave: bool,
+    connected: Callable[[], object] | None,
 ) -> int:
     source = terminal.chunks(0) if stdin else None
     if source is not None and may_leave:
@@ -45,6 +61,7 @@ async def _converse(
                 tty=tty,
                 sizes=terminal.sizes(_terminal()) if tty and _terminal() >= 0 else None,
                 tls=tls_context(args),
+                connected=None if connected is None else functools.partial(asyncio.to_thread, connected),
             )
         except asyncio.CancelledError:
             if ending.code is None:

@@ -277,10 +277,12 @@ async def run_command(
     tty: bool = False,
     sizes: AsyncIterator[tuple[int, int]] | None = None,
     tls: ssl.SSLContext | None = None,
+    connected: Callable[[], Awaitable[object]] | None = None,
 ) -> int:
     """Run the exec or attach session behind `url` to its end and return the exit code.
 
-    Give just those of `stdin`, `stdout` and `stderr` that the URL was asked for. Internal when the command could not
+    Give just those of `stdin`, `stdout` and `stderr` that the URL was asked for. `connected` is awaited once the
+    streams are there. Internal when the command could not
     run or, before protocol version 4, when it failed.
     """
     dialects = rc.SPDY_DIALECTS if transport == "spdy" else rc.WEBSOCKET_DIALECTS
@@ -305,6 +307,8 @@ async def run_command(
                 channels[purpose] = await connection.open({"streamtype": purpose})
             else:
                 channels[purpose] = connection.channel(rc.TYPES[purpose])
+        if connected is not None:
+            await connected()
         return await _converse(connection, channels, dialect, stdin, stdout, stderr, sizes)
     finally:
         await connection.close()
