@@ -55,7 +55,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
         "-p", "--publish", action="append", default=[], metavar="LOCAL:REMOTE", help="forward a port of this host"
     )
     pods.add_argument(
-        "-d", "--detach", action="store_true", help="leave it to the running node agent; of images: alone"
+        "-d", "--detach", action="store_true", help="leave it to the running node agent; an image: to the runtime"
     )
     pods.add_argument("--manifests", metavar="DIR", default="", help="the folder that the running agent watches")
     pods.add_argument("--events", action="store_true", help="show what happens beside the logs")
