@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from cricket._proto.cri import api_pb2 as pb
+from cricket.cli import imagelogs
 from cricket.cli.errors import UsageError
 from cricket.errors import InvalidArgument, NotFound, map_errors
 
@@ -19,7 +20,7 @@ _MASKED = (
     "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
 )  # fmt: skip
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-_PERIOD = 100_000
+_PERIOD, _NAMESPACE = 100_000, "default"
 CONTAINER = "main"
 
 
@@ -33,15 +34,15 @@ def pod_config(args: argparse.Namespace, labels: dict[str, str]) -> Any:
     return pb.PodSandboxConfig(
         metadata=_names(name, uid),
         hostname="" if host else args.hostname or name,
-        log_directory=f"/var/log/pods/default_{name}_{uid}",
+        log_directory=imagelogs.directory(pb.PodSandboxMetadata(name=name, namespace=_NAMESPACE, uid=uid)),
         port_mappings=[] if host else [port(text) for text in args.publish],
-        labels={**identity, **labels},
+        labels={**identity, **labels, imagelogs.LABEL: "image"},
         linux={"security_context": {"namespace_options": namespaces, "privileged": args.privileged}},
     )
 
 
 def _names(name: str, uid: str) -> dict[str, str]:
-    return {"name": name, "namespace": "default", "uid": uid}
+    return {"name": name, "namespace": _NAMESPACE, "uid": uid}
 
 
 def container_config(args: argparse.Namespace, image: str, pod: Any) -> Any:

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from cricket._proto.cri import api_pb2 as pb
-from cricket.cli import imageconfig, options
+from cricket.cli import imageconfig, imagelogs, options
 from cricket.cli.connect import connect
 from cricket.cli.forms import print_document
 from cricket.cli.pulling import auth_config, provide
 from cricket.client.connection import Client
 from cricket.client.errors import RemoteError, UnreachableError
 from cricket.client.logfile import Tail
-from cricket.errors import AlreadyExists, CricketError, Internal
+from cricket.errors import AlreadyExists, CricketError, Internal, NotFound
 
 _PAUSE = 0.05
 _LABEL = "cricket.dev/agent"
@@ -35,6 +35,8 @@ def run_image(args: argparse.Namespace) -> int:
         _check_name(client, pod)
         provide(client, args.manifest, args.pull, auth_config(args), pod)
         image = client.call("ImageStatus", image={"image": args.manifest}).image
+        if not image.id:
+            raise NotFound("there is no such image here", where=args.manifest, todo="leave out --pull never")
         config = imageconfig.container_config(args, image.id, pod)
         box = client.call("RunPodSandbox", config=pod, runtime_handler=args.runtime).pod_sandbox_id
         with removed_on_failure(client, box):
@@ -62,8 +64,11 @@ def removed_on_failure(client: Client, box: str) -> Iterator[None]:
 
 
 def _remove(client: Client, box: str) -> None:
+    items = client.call("ListPodSandbox", filter={"id": box}).items
     client.call("StopPodSandbox", pod_sandbox_id=box)
     client.call("RemovePodSandbox", pod_sandbox_id=box)
+    for item in items:
+        imagelogs.remove(item)
 
 
 def _check_name(client: Client, pod: Any) -> None:

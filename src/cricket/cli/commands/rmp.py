@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cricket._proto.cri import api_pb2
-from cricket.cli import find, options
+from cricket.cli import find, imagelogs, options
 from cricket.cli.connect import connect
 from cricket.cli.each import each
 from cricket.cli.errors import UsageError
@@ -44,4 +44,5 @@ def _remove(client: Client, name: str, force: bool) -> str:
     # Also one that is not ready may have something left to stop, and stopping twice is no error.
     client.call("StopPodSandbox", pod_sandbox_id=item.id)
     client.call("RemovePodSandbox", pod_sandbox_id=item.id)
+    imagelogs.remove(item)
     return str(item.id)
