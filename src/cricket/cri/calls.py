@@ -124,7 +124,7 @@ class Calls:
             return
         try:
             call.reader.feed(event.data)
-            self._hold(call, len(call.reader))
+            self._hold(call, call.held + len(event.data))
         except Refused as refused:
             self._drop(stream)
             self._refuse(stream, refused)
@@ -151,13 +151,16 @@ class Calls:
         """Count what a call holds. Raises Refused when it is too much, with all others."""
         by, call.held = size - call.held, size
         self.held += by
-        if not self._served.hold(by) and size > _SMALL:
+        self._served.held += by
+        if by > 0 and self._served.held > self._served.hold_limit and not self._served.relieve() and size > _SMALL:
             raise Refused(Code.RESOURCE_EXHAUSTED, "there are too many large requests at a time")
 
     # --- serving ----------------------------------------------------------------------------------------------
 
     def serve(self) -> None:
         """Serve what is ready, for a while, and as far as the client reads the answers."""
+        if not self._ready:
+            return
         until, starts = self._loop.time() + _SLICE, _STARTS
         while starts and self.ready:
             stream, call = self._ready.popleft()

@@ -15,6 +15,7 @@ from cricket.cri.calls import QUEUE_LIMIT, Calls
 from cricket.cri.served import Served
 from cricket.wire.http2 import Http2Server
 from cricket.wire.http2_frames import Reason
+from cricket.wire.http2_output import ROOM
 from cricket.wire.mux import Gone
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,10 @@ class Connection(asyncio.BufferedProtocol):
         return self._served.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._guarded(self._receive, bytes(memoryview(self._served.buffer)[:nbytes]))
+        try:
+            self._receive(bytes(memoryview(self._served.buffer)[:nbytes]))
+        except Exception:
+            self._fail()
 
     def _receive(self, data: bytes) -> None:
         self._served.connections.move_to_end(self)
@@ -115,13 +119,16 @@ class Connection(asyncio.BufferedProtocol):
         more = self._flush() or self.calls.ready
         if not self.paused:
             self.calls.wake()
+            if more:
+                self.soon()
         if self._http2.queued > QUEUE_LIMIT:
             self._served.check_queues()
-        if more and not self.paused:
-            self.soon()
         # What a client sends while it does not read can only make more to be written. Calls that wait for a window do
         # not keep it from being heard: what opens the window comes the same way.
-        self._read(not self.paused and not more)
+        reading = not self.paused and not more
+        if reading != self._reading and self._transport is not None:
+            self._reading = reading
+            (self._transport.resume_reading if reading else self._transport.pause_reading)()
 
     def soon(self) -> None:
         """Have a turn after others."""
@@ -138,18 +145,11 @@ class Connection(asyncio.BufferedProtocol):
             if self.paused or self._closing or self._transport is None:
                 return False
             data = self._http2.output()
-            if not data:
+            if data:
+                self._transport.write(data)
+            if len(data) < ROOM:
                 return False
-            self._transport.write(data)
         return True
-
-    def _read(self, wanted: bool) -> None:
-        if self._transport is not None and wanted != self._reading:
-            self._reading = wanted
-            if wanted:
-                self._transport.resume_reading()
-            else:
-                self._transport.pause_reading()
 
     def later(self, when: float, work: Callable[..., None], *args: object) -> asyncio.TimerHandle:
         """Call at a time of the loop's clock; an exception ends the connection."""
@@ -159,8 +159,11 @@ class Connection(asyncio.BufferedProtocol):
         try:
             work(*args)
         except Exception:
-            log.exception("a client is cut off by a fault of the runtime")
-            self.abort()
+            self._fail()
+
+    def _fail(self) -> None:
+        log.exception("a client is cut off by a fault of the runtime")
+        self.abort()
 
     # --- limits and ends --------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ class Served:
         """Of calls under way, and of verbs whose callers went away."""
         self.held = 0
         """Bytes of requests that have not ended, or that calls under way were given."""
+        self.hold_limit = 4 * request_limit
         # Each read is taken out before the next one, so one buffer is enough for all.
         self.buffer = bytearray(_READ_SIZE)
 
@@ -66,16 +67,12 @@ class Served:
         self.connections[connection] = None
         return True
 
-    def hold(self, by: int) -> bool:
-        """Count bytes of requests. When there are too many, who has most of them loses those that have not ended;
-        False: there are too many nevertheless."""
-        self.held += by
-        limit = 4 * self.request_limit
-        if self.held > limit and by > 0:
-            most = max(self.connections, key=lambda c: c.calls.held)
-            most.calls.refuse_unfinished(_TOO_MUCH)
-            most.soon()
-        return self.held <= limit
+    def relieve(self) -> bool:
+        """Too much is held: who has most of it loses the requests that have not ended. Whether that was enough."""
+        most = max(self.connections, key=lambda c: c.calls.held)
+        most.calls.refuse_unfinished(_TOO_MUCH)
+        most.soon()
+        return self.held <= self.hold_limit
 
     def check_queues(self) -> None:
         """Cut off the client that lets most of its answers wait, when that is too much."""

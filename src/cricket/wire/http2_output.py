@@ -12,9 +12,10 @@ from cricket.wire import http2_frames as f
 from cricket.wire.http2_frames import Fault, Reason, Type
 
 ROOM = 256 << 10
-"""Bytes of data that one `fetch` gives, about."""
+"""Bytes of data that one `fetch` gives, about: when it gives less, there are no more to be sent now."""
 _TURN = 64 << 10
 """Bytes that a stream may send while others wait."""
+_DATA, _HEADERS = int(Type.DATA), int(Type.HEADERS)
 _EMPTY_TABLE = b"\x20"
 """A dynamic table of size 0 (RFC 7541, section 6.3): what a peer with a smaller one than the usual must hear first."""
 _USUAL_TABLE = 4096
@@ -97,7 +98,7 @@ class Output:
             block, self._prefix = self._prefix + block, b""
         size = self._frame_size
         if len(block) <= size:
-            self._frames.append(f.frame(Type.HEADERS, flags | f.END_HEADERS, number, block))
+            self._frames.append(f.frame_head(len(block), _HEADERS, flags | f.END_HEADERS, number) + block)
             return
         self._frames.append(f.frame(Type.HEADERS, flags, number, block[:size]))
         for start in range(size, len(block), size):
@@ -106,13 +107,13 @@ class Output:
 
     def data(self, number: int, stream: Stream, *parts: bytes) -> None:
         """Queue data of a stream."""
-        size = sum(map(len, parts))
-        if size:
-            stream.parts.extend(filter(None, parts))
-            stream.queued += size
-            self.queued += size
-            if number not in self._stalled:
-                self._waiting[number] = stream
+        for part in parts:
+            if part:
+                stream.parts.append(part)
+                stream.queued += len(part)
+                self.queued += len(part)
+        if stream.queued and number not in self._stalled:
+            self._waiting[number] = stream
 
     def finish(self, number: int, stream: Stream, trailers: bytes) -> None:
         """End a stream after its data, with trailers or, when they are empty, without."""
@@ -138,9 +139,8 @@ class Output:
 
     def fetch(self) -> tuple[bytes, int]:
         """Bytes to send now, and how many frames of data they hold; to be called until there are none."""
-        before = self.queued
-        frames = 0
-        while self._waiting and self._window > 0 and before - self.queued < ROOM:
+        least, frames = self.queued - ROOM, 0
+        while self._waiting and self._window > 0 and self.queued > least:
             number = next(iter(self._waiting))
             stream = self._waiting.pop(number)
             size = min(stream.queued, self._initial - stream.spent, self._window, _TURN)
@@ -164,7 +164,7 @@ class Output:
         frames = 0
         while size:
             length = min(size, self._frame_size)
-            self._frames.append(f.frame_head(length, Type.DATA, 0, number))
+            self._frames.append(f.frame_head(length, _DATA, 0, number))
             self._take(stream, length)
             size -= length
             frames += 1
