@@ -44,7 +44,7 @@ class Pulls:
 
     def _watch(self, reference: str, over: threading.Event) -> None:
         """Runs beside the loop. The service knows a pull only once it has begun, so the question may come early."""
-        with contextlib.suppress(CricketError, ValueError), Client(self._endpoint) as client:
+        with contextlib.suppress(CricketError), Client(self._endpoint) as client:
             while not over.is_set():
                 with (
                     contextlib.suppress(CricketError),

@@ -79,8 +79,6 @@ def _watch(client: Client, reference: str, call: Pending, display: Display) -> N
         except CricketError as error:
             if error.code is not Code.NOT_FOUND:
                 return  # another runtime, or a connection that is over: the pull itself will tell
-        except ValueError:
-            return  # the channel was closed: the pull is over
         time.sleep(_PAUSE)
 
 

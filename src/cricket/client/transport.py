@@ -10,6 +10,8 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from cricket.client.endpoint import LARGEST_ANSWER, connect
 from cricket.errors import Code
@@ -17,6 +19,7 @@ from cricket.wire.grpc_answers import KNOWN_BLOCKS, Answers, Outcome, request_he
 from cricket.wire.grpc_messages import framed
 from cricket.wire.http2_client import Answered, Body, Event, Gone, Http2Client, Leaves, Refused
 
+T = TypeVar("T")
 _CHUNK = 256 << 10
 _CLOSED = Outcome(Code.CANCELLED, "the connection was closed")
 _LOST = Outcome(Code.UNAVAILABLE, "the runtime has closed the connection")
@@ -101,21 +104,23 @@ class Transport:
 
     def begin(self, path: bytes, request: bytes, limit: float | None, *, many: bool) -> Exchange | None:
         """Begin a call that may take `limit` seconds; None when this connection takes no more calls."""
-        with self._lock:
-            if not self._readers:
-                self._turn()  # the runtime may have left since the last call
-            if self._over or self._leaving:
-                return None
-            full = self._http2.full
-            stream = -1 if full else self._http2.open(request_headers(path, limit), framed(request))
-            exchange = Exchange(self, stream, limit, many)
-            if full:
-                words = "the runtime does not take so many calls at a time"
-                exchange.answers.outcome = Outcome(Code.RESOURCE_EXHAUSTED, words)
-                return exchange
-            self._exchanges[stream] = exchange
-            self._flush()
+        return self._alone(self._begin, path, request, limit, many)
+
+    def _begin(self, path: bytes, request: bytes, limit: float | None, many: bool) -> Exchange | None:
+        if not self._readers:
+            self._turn()  # the runtime may have left since the last call
+        if self._over or self._leaving:
+            return None
+        full = self._http2.full
+        stream = -1 if full else self._http2.open(request_headers(path, limit), framed(request))
+        exchange = Exchange(self, stream, limit, many)
+        if full:
+            words = "the runtime does not take so many calls at a time"
+            exchange.answers.outcome = Outcome(Code.RESOURCE_EXHAUSTED, words)
             return exchange
+        self._exchanges[stream] = exchange
+        self._flush()
+        return exchange
 
     def close(self) -> None:
         """End what is under way, in all threads. Idempotent."""
@@ -175,8 +180,7 @@ class Transport:
                 return
             poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
             poll.poll(None if left is None else math.ceil(left * 1000))
-            with self._lock:
-                self._turn()
+            self._alone(self._turn)
 
     @staticmethod
     def _left(exchange: Exchange) -> float | None:
@@ -190,28 +194,40 @@ class Transport:
 
     # --- what happens under the lock --------------------------------------------------------------------------
 
+    def _alone(self, do: Callable[..., T], *values: object) -> T:
+        """Do something under the lock. Ctrl-C in its middle leaves a connection of which nobody knows what was said."""
+        with self._lock:
+            try:
+                return do(*values)
+            except BaseException:
+                self._lose(_CLOSED)
+                raise
+
     def look(self, exchange: Exchange) -> bool:
         """Take what is there without waiting, if nobody reads; whether the exchange has ended."""
-        with self._lock:
-            if not self._readers:
-                self._turn()
-            return exchange.answers.outcome is not None
+        if not self._readers:
+            self._alone(self._turn)
+        return exchange.answers.outcome is not None
 
     def take(self, exchange: Exchange) -> bytes:
         """The next message of a stream, of which there is one; the runtime may send more."""
-        with self._lock:
-            message = exchange.answers.messages.popleft()
-            self._make_room(exchange)
-            self._flush()
-            return message
+        return self._alone(self._take, exchange)
+
+    def _take(self, exchange: Exchange) -> bytes:
+        message = exchange.answers.messages.popleft()
+        self._make_room(exchange)
+        self._flush()
+        return message
 
     def end(self, exchange: Exchange, outcome: Outcome) -> None:
         """Give the call up, if it has not ended."""
-        with self._lock:
-            if exchange.answers.outcome is None:
-                exchange.answers.outcome = outcome
-                self._forget(exchange)
-                self._flush()
+        self._alone(self._end, exchange, outcome)
+
+    def _end(self, exchange: Exchange, outcome: Outcome) -> None:
+        if exchange.answers.outcome is None:
+            exchange.answers.outcome = outcome
+            self._forget(exchange)
+            self._flush()
 
     def _turn(self) -> None:
         """Take what is there, and send what there is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from harness.node import Node
 from harness.registry import Registry
 
 from cricket.cli.main import main
+from cricket.client.connection import Client
+from cricket.client.errors import RemoteError
+from cricket.errors import Code
 
 __all__ = ["containerd", "preloaded", "registry"]
 pytestmark = pytest.mark.root
@@ -117,3 +121,27 @@ def test_pull_and_rmi_on_containerd(run: Run, registry: Registry) -> None:
     assert reference.rpartition(":")[0] in run("images")
     run("rmi", reference)
     assert reference.rpartition(":")[0] not in run("images")
+
+
+def test_the_client_and_grpc_in_go(containerd: Node, web: str) -> None:
+    """What a server written in Go makes of our HTTP/2: indexed headers, windows, resets, time limits."""
+    with Client(f"unix://{containerd.socket}") as client:
+        for _ in range(3):
+            with pytest.raises(RemoteError, match="nosuch ü") as caught:
+                client.call("ContainerStatus", container_id="nosuch ü")
+            assert caught.value.code is Code.NOT_FOUND
+        labels = {str(number): "x" * 1000 for number in range(8000)}  # many windows, and nothing that has them
+        assert not client.call("ListContainers", filter={"label_selector": labels}).containers
+        script = "head -c 6000000 /dev/zero | tr '\\0' x"
+        assert len(client.call("ExecSync", container_id=web, cmd=["sh", "-c", script]).stdout) == 6_000_000
+        work = client.start("ExecSync", container_id=web, cmd=["sleep", "1000"], timeout=1000)
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: client.call("ListContainers").containers[0].id, range(100)))
+        assert answers == [web] * 100 and not work.done()
+        work.cancel()
+        with pytest.raises(RemoteError) as caught:
+            work.result()
+        assert caught.value.code is Code.CANCELLED
+    with Client(f"unix://{containerd.socket}", 0.3) as hurried, pytest.raises(RemoteError) as caught:
+        hurried.call("ExecSync", container_id=web, cmd=["sleep", "1000"], timeout=1000)
+    assert caught.value.code is Code.DEADLINE_EXCEEDED and caught.value.what == "no answer within 0.3 s"

@@ -90,12 +90,13 @@ def runtime() -> Runtime:
 
 
 @pytest.fixture
-def serve(runtime: Runtime, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+def serve(runtime: Runtime, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Starts a server at tmp_path/"s"; it ends with the test."""
     servers: list[Any] = []
 
-    def start() -> Any:
+    def start(**more: int) -> Any:
         options = [("grpc.max_receive_message_length", 32 << 20), ("grpc.so_reuseport", 0)]
+        options += [(f"grpc.{name}", value) for name, value in more.items()]
         server = grpc.server(ThreadPoolExecutor(20), handlers=(_Handler(runtime),), options=options)
         server.add_insecure_port(f"unix:{tmp_path}/s")
         server.start()
@@ -109,7 +110,7 @@ def serve(runtime: Runtime, tmp_path: Path) -> Iterator[Callable[[], Any]]:
 
 
 @pytest.fixture
-def client(serve: Callable[[], Any], tmp_path: Path) -> Iterator[Client]:
+def client(serve: Callable[..., Any], tmp_path: Path) -> Iterator[Client]:
     serve()
     with Client(f"unix://{tmp_path}/s") as client:
         yield client
@@ -190,6 +191,32 @@ def test_an_interrupted_wait_cancels_the_call(client: Client, runtime: Runtime) 
         client.call("ExecSync")
     assert runtime.left.wait(LIMIT)
     assert client.call("Version", version="1").version == "1"
+
+
+def test_an_interrupt_in_the_middle_of_bytes_costs_the_connection_only(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("receive", "output", "open"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(f"cricket.client.transport.Http2Client.{place}", _interrupted)
+            client.call("Version", version="1")
+        assert client.call("Version", version="2").version == "2"
+
+
+def _interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_more_calls_than_the_runtime_takes(serve: Callable[..., Any], runtime: Runtime, tmp_path: Path) -> None:
+    serve(max_concurrent_streams=1)
+    with Client(f"unix://{tmp_path}/s") as client:
+        client.call("Version")
+        work = client.start("ExecSync")
+        with pytest.raises(RemoteError, match="does not take so many calls at a time"):
+            client.call("Version")
+        runtime.go.set()
+        work.result()
+        assert client.call("Version", version="1").version == "1"
 
 
 def test_pending_calls(client: Client, runtime: Runtime) -> None:
@@ -278,7 +305,7 @@ def test_closing_ends_what_other_threads_wait_for(client: Client, runtime: Runti
         client.call("Version")
 
 
-def test_a_runtime_that_goes_away_and_comes_back(serve: Callable[[], Any], runtime: Runtime, tmp_path: Path) -> None:
+def test_a_runtime_that_goes_away_and_comes_back(serve: Callable[..., Any], runtime: Runtime, tmp_path: Path) -> None:
     server = serve()
     with Client(f"unix://{tmp_path}/s") as client:
         work = client.start("ExecSync")

@@ -92,7 +92,7 @@ class Watcher:
         except CricketError as error:
             if not self._over:
                 self.news = self.news._replace(trouble=f"{error.what} ({error.where})" if error.where else error.what)
-            # The next time it is tried on a connection of its own: gRPC's would wait longer and longer.
+            # The next time it is tried on a connection of its own.
             self._disconnect()
             return
         self.news = self.news._replace(frame=self._meter.frame(reading), trouble="")
