@@ -69,6 +69,7 @@ class Calls:
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, _Call] = {}  # by stream: those whose request has not ended
         self._calls: dict[int, _Call] = {}  # those whose answer has not ended
+        self._others: dict[int, NotGrpc] = {}  # what has not ended and is no call
         self._ready: deque[tuple[int, _Call]] = deque()
         self._sending: dict[int, asyncio.Future[None]] = {}
         self.held = 0
@@ -110,9 +111,7 @@ class Calls:
             self._refuse(event.stream, refused)
             return
         except NotGrpc as other:
-            self._http2.headers(event.stream, grpc.plain(other.status))
-            self._http2.send(event.stream, f"{other}\n".encode())
-            self._http2.end(event.stream, b"")
+            self._others[event.stream] = other
             return
         deadline = None if call.timeout is None else self._loop.time() + call.timeout
         self._open[event.stream] = _Call(route, grpc.Reader(self._served.request_limit, call.encoding), deadline)
@@ -121,6 +120,8 @@ class Calls:
         stream = event.stream
         call = self._open.get(stream)
         if call is None:
+            if event.end and (other := self._others.pop(stream, None)) is not None:
+                self._answer_plainly(stream, other)
             return
         try:
             call.reader.feed(event.data)
@@ -260,6 +261,11 @@ class Calls:
         self._http2.send(stream, grpc.prefix(outcome), outcome)
         self._http2.end(stream, grpc.OK)
 
+    def _answer_plainly(self, stream: int, other: NotGrpc) -> None:
+        self._http2.headers(stream, grpc.plain(other.status))
+        self._http2.send(stream, f"{other}\n".encode())
+        self._http2.end(stream, b"")
+
     def _refuse(self, stream: int, refused: Refused) -> None:
         encodings = grpc.ENCODINGS if refused.code is Code.UNIMPLEMENTED else b""
         status = grpc.trailers(refused.code, str(refused), self._http2.header_limit)
@@ -277,6 +283,7 @@ class Calls:
         """Nobody wants the answer any more."""
         call = self._open.pop(stream, None) or self._calls.pop(stream, None)
         if call is None:
+            self._others.pop(stream, None)
             return
         if call.timer is not None:
             call.timer.cancel()

@@ -7,6 +7,7 @@ import contextlib
 
 from cricket.cri import listening
 from cricket.errors import InvalidArgument, Unavailable, map_errors
+from cricket.kernel.accepting import stop_accepting
 from cricket.types.metrics import REGISTRY, Registry
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,7 +47,7 @@ class MetricsServer:
         """Close the listener. Idempotent."""
         server, self._server = self._server, None
         if server is not None:
-            server.close()
+            await stop_accepting(server)
             await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

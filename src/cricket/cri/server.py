@@ -18,6 +18,7 @@ from cricket.cri.rpc_image import ImageService
 from cricket.cri.runtime_service import RuntimeService
 from cricket.cri.served import Route, Served
 from cricket.cri.views import Views
+from cricket.kernel.accepting import stop_accepting
 from cricket.types.metrics import REGISTRY, Registry
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ MESSAGE_LIMIT = 16 << 20
 _BACKLOG = 512
 _FAREWELL = 1.0
 """Seconds that clients have to read their last answers."""
-_ACCEPTING = 4
-"""Turns of the loop between `accept` and a protocol that is told of its transport."""
 
 
 class CriServer:
@@ -79,7 +78,7 @@ class CriServer:
         server, self._server = self._server, None
         if server is None:
             return
-        await self._stop_listening(server)
+        await stop_accepting(server)
         self._interceptor.close_streams()
         for connection in tuple(self._served.connections):
             connection.leave()
@@ -89,15 +88,6 @@ class CriServer:
         await self._hang_up()
         with contextlib.suppress(OSError):
             os.unlink(self.path)
-
-    async def _stop_listening(self, server: asyncio.Server) -> None:
-        # A socket that was accepted a moment ago becomes a connection in the loop's next turns. asyncio loses it, and
-        # leaves it open, when the server is closed in between.
-        for listening_socket in server.sockets:
-            asyncio.get_running_loop().remove_reader(listening_socket.fileno())
-        for _ in range(_ACCEPTING):
-            await asyncio.sleep(0)
-        server.close()
 
     async def _hang_up(self) -> None:
         """Close the connections, when their last answers are out."""

@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from urllib.parse import urlsplit
 
 from cricket.errors import CricketError, InvalidArgument, Unavailable, map_errors
+from cricket.kernel.accepting import stop_accepting
 from cricket.streaming.backend import Backend
 from cricket.streaming.command import serve_command
 from cricket.streaming.link import Link
@@ -77,7 +78,7 @@ class StreamServer:
     async def stop(self) -> None:
         """Stop listening and end all sessions (exec'd processes are let go). Idempotent."""
         if self._server is not None:
-            self._server.close()
+            await stop_accepting(self._server)
         for task in self._sessions:
             task.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
