@@ -31,6 +31,7 @@ _STARTS = 64
 _SMALL = 64 << 10
 """Bytes of a request that is taken even when others hold too many."""
 _TOO_SLOW = Refused(Code.DEADLINE_EXCEEDED, "the request did not end in time")
+_NOT_READ = Refused(Code.RESOURCE_EXHAUSTED, "the client does not read the answers to its earlier calls")
 _TIME_OVER = Refusal(Code.DEADLINE_EXCEEDED, "the caller's time is over")
 
 
@@ -81,9 +82,9 @@ class Calls:
         return not self._open and not self._calls
 
     @property
-    def unfinished(self) -> bool:
-        """Whether there are requests that have not ended."""
-        return bool(self._open)
+    def waiting(self) -> bool:
+        """Whether there are requests that have not ended, or are not served."""
+        return bool(self._open or self._ready)
 
     @property
     def ready(self) -> bool:
@@ -141,11 +142,13 @@ class Calls:
             self._refuse(stream, why)
 
     def refuse_old(self) -> None:
-        """Refuse the requests that have not ended since this was called last."""
-        for stream, call in tuple(self._open.items()):
+        """Refuse the requests that have not ended, or are not served, since this was called last."""
+        ready = [(stream, call) for stream, call in self._ready if self._calls.get(stream) is call]
+        for stream, call in (*self._open.items(), *ready):
             if call.old:
+                why = _TOO_SLOW if stream in self._open else _NOT_READ
                 self._drop(stream)
-                self._refuse(stream, _TOO_SLOW)
+                self._refuse(stream, why)
             call.old = True
 
     def _hold(self, call: _Call, size: int) -> None:

@@ -21,7 +21,7 @@ from cricket.wire.mux import Gone
 log = logging.getLogger(__name__)
 
 PATIENCE = 30.0
-"""Seconds for a greeting, and for a request to end; at most twice that."""
+"""Seconds for a greeting, for a request to end, and for answers to be read that others wait for; at most twice that."""
 CHATTER, CHATTER_PERIOD = 10_000, 10.0
 """Frames that bring nothing, and the seconds in which there may be no more of them."""
 _FAREWELL = 5.0
@@ -99,7 +99,7 @@ class Connection(asyncio.BufferedProtocol):
             self._limit_chatter()
         elif self._http2.chatter < 0:
             self._http2.chatter = 0
-        if self.calls.unfinished and self._timer is None:
+        if self.calls.waiting and self._timer is None:
             self._timer = self.later(self._loop.time() + PATIENCE, self._tidy)
 
     def pause_writing(self) -> None:
@@ -168,14 +168,14 @@ class Connection(asyncio.BufferedProtocol):
     # --- limits and ends --------------------------------------------------------------------------------------
 
     def _tidy(self) -> None:
-        """End what does not go on: connections without a greeting, requests without an end."""
+        """End what does not go on: connections without a greeting, requests that cannot be served."""
         self._timer = None
         if not self._http2.greeted:
             self.cut_off("it says nothing")
             return
         self.calls.refuse_old()
         self.turn()
-        if self.calls.unfinished:
+        if self.calls.waiting:
             self._timer = self.later(self._loop.time() + PATIENCE, self._tidy)
 
     def _limit_chatter(self) -> None:

@@ -216,6 +216,20 @@ async def test_answers_that_are_not_read_hold_back_the_next_calls(
     assert mine.queued == 0 and mine.idle
 
 
+async def test_calls_behind_answers_that_are_never_read_are_refused(client: Any, raw: Make, monkeypatch: Any) -> None:
+    monkeypatch.setattr("cricket.cri.calls.QUEUE_LIMIT", 500)
+    monkeypatch.setattr("cricket.cri.connection.PATIENCE", 0.02)
+    await client.sandbox(annotations={"k": "x" * 1000})
+    deaf = await raw(window=0)
+    deaf.call(1, "RuntimeService/ListPodSandbox")
+    deaf.call(3, "RuntimeService/Version")
+    assert (await deaf.outcome())[:2] == (3, "8")
+    deaf.writer.write(f.settings({Setting.INITIAL_WINDOW_SIZE: 1 << 20}))
+    assert (await deaf.outcome())[:2] == (1, "0")
+    deaf.call(5, "RuntimeService/Version")
+    assert (await deaf.outcome())[:2] == (5, "0")
+
+
 async def test_who_lets_most_answers_wait_is_cut_off_when_it_is_too_much(
     client: Any, raw: Make, server: CriServer, monkeypatch: Any
 ) -> None:
