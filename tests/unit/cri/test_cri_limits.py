@@ -413,3 +413,32 @@ async def test_a_stop_answers_what_it_cancels(engine: FakeEngine, tmp_path: Path
     assert await client.reader.read() == b""
     client.writer.close()
     assert not server._served.tasks and server._served.held == 0
+
+
+async def test_no_task_is_left_however_calls_end(raw: Make, server: CriServer, engine: FakeEngine) -> None:
+    gate = Gate()
+    engine.sandboxes.stop = gate  # type: ignore[method-assign]  # a verb that waits
+    engine.images.pull = gate  # type: ignore[method-assign]  # a call that waits
+    before = len(asyncio.all_tasks())
+    for round_ in range(3):
+        client = await raw()
+        for stream, (name, body, limit) in enumerate(
+            [
+                ("RuntimeService/StopPodSandbox", STOP, "10m"),
+                ("RuntimeService/StopPodSandbox", STOP, "1H"),
+                ("ImageService/PullImage", PULL, "10m"),
+                ("ImageService/PullImage", PULL, "1H"),
+                ("RuntimeService/GetContainerEvents", b"", "10m"),
+                ("RuntimeService/GetContainerEvents", b"", "1H"),
+                ("RuntimeService/Status", b"", "1H"),
+            ]
+        ):
+            client.call(2 * stream + 1, name, body, grpc_timeout=limit)
+        ended = {(await client.outcome())[:2] for _ in range(4)}
+        assert ended == {(1, "4"), (5, "4"), (9, "4"), (13, "0")}
+        client.writer.write(f.reset(7, Reason.CANCEL))
+        client.writer.transport.abort()
+        await until(lambda round_=round_: len(server._served.tasks) == 2 * (round_ + 1))  # type: ignore[misc]  # a default
+    gate.open.set()
+    await until(lambda: not server._served.tasks and not server._served.connections)
+    assert len(asyncio.all_tasks()) == before and server._served.held == 0 and not engine.node._readers
