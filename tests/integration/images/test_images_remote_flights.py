@@ -327,14 +327,16 @@ async def test_closing_stops_everything(registry: FakeRegistry, puller: Puller, 
 async def test_the_next_worker_waits_for_the_next_pull(registry: FakeRegistry, puller: Puller) -> None:
     assert workers() == []
     await puller.pull(f"{registry.host}/a")
+    await until(workers)
     (standby,) = workers()
     await puller.pull(f"{registry.host}/a")
     assert not alive(standby)
+    await until(workers)
     (standby,) = workers()
     os.kill(standby, signal.SIGKILL)
     await until(lambda: not alive(standby))
     await puller.pull(f"{registry.host}/a")
-    assert len(workers()) == 1
+    await until(lambda: len(workers()) == 1)
 
 
 async def test_it_does_not_wait_for_ever(registry: FakeRegistry, puller: Puller) -> None:

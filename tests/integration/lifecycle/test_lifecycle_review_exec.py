@@ -8,6 +8,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from harness.cri import CriError
@@ -75,7 +76,9 @@ def test_without_descriptors_commands_are_refused_and_nothing_stays(pods: Node, 
     assert "RESOURCE_EXHAUSTED" in codes and codes <= {"OK", "RESOURCE_EXHAUSTED"}, codes
     assert not [line for line in pods.leaks.processes() if "defunct" in line]
     with open(f"/proc/{pods.daemon.pid}/task/{pods.daemon.pid}/children") as f:
-        assert not f.read().split(), "children of the daemon are left"
+        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in f.read().split()]
+    # The worker that waits for the next pull may.
+    assert not [command for command in commands if "images.worker" not in command], "children of the daemon are left"
 
 
 def test_descriptors_are_given_back_after_a_shortage(pods: Node, container: str) -> None:
@@ -85,7 +88,8 @@ def test_descriptors_are_given_back_after_a_shortage(pods: Node, container: str)
         with _files_left(pods, count), pytest.raises(CriError) as error:
             _exec(pods, container, "true")
         assert error.value.code == "RESOURCE_EXHAUSTED", error.value
-    assert len(os.listdir(f"/proc/{pods.daemon.pid}/fd")) == before
+    # Fewer, when the worker that waits for the next pull has gone meanwhile.
+    assert len(os.listdir(f"/proc/{pods.daemon.pid}/fd")) <= before
     assert _exec(pods, container, "echo again") == b"again\n"
     bundle = pods.state / "containers" / container
     assert not [name for name in os.listdir(bundle) if name.startswith("exec-")]
