@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import msgspec
 
-from cricket.errors import DataLoss, FailedPrecondition, InvalidArgument, map_errors
+from cricket.errors import DataLoss, FailedPrecondition, InvalidArgument, ResourceExhausted, map_errors
 from cricket.kernel.effects import effect
 from cricket.kernel.files import atomic_write, make_dir, remove_tree
 from cricket.oci.inputs import JsonDict
@@ -47,13 +48,16 @@ class Bundles:
         effect("bundle written")
 
     def read(self, container_id: str) -> JsonDict:
-        """The spec that was written. Raises FailedPrecondition when there is none, DataLoss when it is no JSON."""
+        """The spec that was written. Raises FailedPrecondition when there is none, DataLoss when it is no JSON,
+        ResourceExhausted when no more files can be opened."""
         path = self.config(container_id)
-        with (
-            map_errors(OSError, FailedPrecondition, "the container has no bundle", where=container_id),
-            open(path, "rb") as f,
-        ):
-            content = f.read()
+        try:
+            with open(path, "rb") as f:
+                content = f.read()
+        except OSError as e:
+            if e.errno in (errno.EMFILE, errno.ENFILE):
+                raise ResourceExhausted("the daemon, or the node, has no file descriptors left", where=path) from e
+            raise FailedPrecondition("the container has no bundle", where=container_id) from e
         with map_errors(msgspec.MsgspecError, DataLoss, "broken config.json", where=path):
             return msgspec.json.decode(content, type=JsonDict)
 

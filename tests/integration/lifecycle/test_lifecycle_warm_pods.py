@@ -92,12 +92,13 @@ def test_pods_that_want_something_of_their_own_get_it(node: Node, busybox_ref: s
     mapping = {"host_id": 200000, "container_id": 0, "length": 65536}
     mapped_ids = {"pid": CONTAINER, "userns_options": {"mode": POD, "uids": [mapping], "gids": [mapping]}}
     others = [
-        node.pod(linux={"security_context": {"namespace_options": mapped_ids}}),
         node.pod(linux={"security_context": {"namespace_options": {"network": 2, "pid": CONTAINER}}}),
         node.pod(linux={"security_context": {"namespace_options": {"ipc": 2, "pid": CONTAINER}}}),
         pod_of(node, annotations={"io.kubernetes.cri-o.ShmSize": "1Mi"}),
         pod_of(node, linux={"sysctls": {"net.ipv4.conf.default.rp_filter": "1"}}),
     ]
+    if any(handler.features.user_namespaces for handler in node.cri.call("Status").runtime_handlers):
+        others.append(node.pod(linux={"security_context": {"namespace_options": mapped_ids}}))
     pod_id = node.run_pod(mapped)
     assert {pod_id, *(node.run_pod(config) for config in others)}.isdisjoint(waiting)
     assert state(node)["unfit"] == 1 + len(others)

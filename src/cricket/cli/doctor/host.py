@@ -160,7 +160,7 @@ class Host:
     @property
     def start(self) -> str:
         """The command that starts the daemon."""
-        if self.exists("/etc/systemd/system/cricket.service"):
+        if self.config_path == PATH and self.exists("/etc/systemd/system/cricket.service"):
             return "systemctl start cricket"
         return "cricket serve" + ("" if self.config_path == PATH else f" --config {shlex.quote(self.config_path)}")
 
