@@ -8,9 +8,9 @@ import pytest
 
 pytest.register_assert_rewrite("conformance_kit", "conformance_registry", "harness")
 
-from conformance_kit import ConformanceNode  # noqa: E402  (rewritten when imported)
-from harness.fixtures import busybox_ref, registry  # noqa: E402
-from harness.registry import Registry  # noqa: E402
+from conformance_kit import ConformanceNode  # noqa: E402 - rewritten when imported
+from harness.fixtures import busybox_ref, registry  # noqa: E402 - rewritten when imported
+from harness.registry import Registry  # noqa: E402 - rewritten when imported
 
 __all__ = ["busybox_ref", "registry"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from cricket.errors import CricketError, Internal, map_errors
+from cricket.errors import CricketError, Internal, InvalidArgument, map_errors
 from cricket.images.remote.messages import Message, PullFailure, PullProgress, PullRequest, PullResult, raised
 from cricket.kernel.process import spawn
 
@@ -20,6 +21,7 @@ _LINE_MAX = 64 << 20
 _STDERR_MAX = 2000
 _END = 5.0
 _PIPE = 1 << 16  # bytes that a new pipe takes without waiting for a reader
+_REQUEST_MAX = 1 << 20  # bytes that one takes at the most
 
 
 class Workers:
@@ -45,7 +47,7 @@ class Workers:
         """
         worker = self._take() or _Worker()
         try:
-            await worker.ask(request)
+            worker.ask(request)
             yield await _listen(worker, on_progress)
             worker.let_go()
             self._prepare()
@@ -110,18 +112,18 @@ class _Worker:
             self.lines = _Lines(output)
             kept.pop_all()
 
-    async def ask(self, request: PullRequest) -> None:
-        """Send the request. That the worker is gone is found out when nothing comes."""
-        data = msgspec.json.encode(request)
-        if len(data) <= _PIPE:
-            self._write(data)
-        else:
-            await asyncio.to_thread(self._write, data)
+    def ask(self, request: PullRequest) -> None:
+        """Send the request; the pipe takes all of it. That the worker is gone is found out when nothing comes.
 
-    def _write(self, data: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            while data:
-                data = data[os.write(self._request, data) :]
+        Raises InvalidArgument for credentials that are larger than any are, Internal.
+        """
+        data = msgspec.json.encode(request)
+        if len(data) > _REQUEST_MAX:
+            raise InvalidArgument(f"the name and the credentials are larger than {_REQUEST_MAX} bytes", where="auth")
+        with map_errors(OSError, Internal, "cannot ask a pull worker"), contextlib.suppress(BrokenPipeError):
+            if len(data) > _PIPE:
+                fcntl.fcntl(self._request, fcntl.F_SETPIPE_SZ, _REQUEST_MAX)
+            os.write(self._request, data)
         os.close(self._request)
         self._request = -1
 

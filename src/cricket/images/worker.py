@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import importlib
 import os
 import signal
 import threading
@@ -35,9 +36,9 @@ def main() -> int:
     gc.disable()
     try:
         _die_with_parent()
-        from cricket.images import leases  # noqa: F401  # whoever waits for a request may as well import
-        from cricket.images.remote import pulling  # noqa: F401
-
+        # Whoever waits for a request may as well import what it needs.
+        for name in ("cricket.images.leases", "cricket.images.remote.pulling"):
+            importlib.import_module(name)
         text = _read_all(0)
         if not text:
             return 0  # nobody wants anything

@@ -135,7 +135,8 @@ class _Pump:
     """Reads a pipe to its end, or to `limit` bytes (the rest is read and dropped)."""
 
     def __init__(self, fd: int, limit: int) -> None:
-        self.fd, self.limit, self.chunks, self.size = fd, limit, [], 0  # type: ignore[var-annotated]
+        self.fd, self.limit, self.size = fd, limit, 0
+        self.chunks: list[bytes] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         os.set_blocking(fd, False)
         asyncio.get_running_loop().add_reader(fd, self._read)

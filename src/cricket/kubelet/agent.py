@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from cricket.errors import Code, CricketError
 from cricket.kubelet.agent_alarm import Alarm
@@ -227,11 +227,11 @@ class Agent:
             await self._orphans.collect()
         await self._every(self.settings.gc_period, self._orphans.collect)
 
-    async def _every(self, period: float, work: Callable[[], object]) -> None:
+    async def _every(self, period: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:
             await asyncio.sleep(period)
             try:
-                await work()  # type: ignore[misc]  # coroutine functions
+                await work()
             except CricketError as error:
                 log.warning("%s", error)
 

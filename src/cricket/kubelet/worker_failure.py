@@ -55,9 +55,3 @@ class PostStartHookError(StartFailure):
     """The postStart hook failed; the container was killed."""
 
     reason = "PostStartHookError"
-
-
-class RunPodSandboxError(StartFailure):
-    """RunPodSandbox failed."""
-
-    reason = "FailedCreatePodSandBox"

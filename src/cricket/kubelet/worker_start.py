@@ -9,7 +9,7 @@ import msgspec
 from cricket.client.errors import RemoteError
 from cricket.kubelet.actions_list import RunSandbox, StartContainer
 from cricket.kubelet.cri_config import Launch, container_config, runtime_handler, sandbox_config
-from cricket.kubelet.failure import StartFailure
+from cricket.kubelet.failure import FailedCreatePodSandBox, StartFailure
 from cricket.kubelet.hooks import run_hook
 from cricket.kubelet.loop_observe import AGENT, MANIFEST, NAME, NAMESPACE, POD_NAME, RESOURCES, STARTED, UID
 from cricket.kubelet.model.container import Container
@@ -20,7 +20,6 @@ from cricket.kubelet.worker_failure import (
     CreateContainerError,
     PostStartHookError,
     RunContainerError,
-    RunPodSandboxError,
 )
 from cricket.kubelet.worker_image import provide
 from cricket.kubelet.worker_parts import Parts
@@ -40,7 +39,7 @@ async def run_sandbox(parts: Parts, pod: Pod, action: RunSandbox, started_at: in
         raise
     except RemoteError as error:
         _failed_sandbox(parts, pod, error.what)
-        raise RunPodSandboxError(error.what) from None
+        raise FailedCreatePodSandBox(error.what) from None
     return str(answer.pod_sandbox_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,14 @@ class Fake(Builtin):
     def __init__(self, answer: Any = None, *, idle: bool = False) -> None:
         self.answer, self.is_idle, self.calls = answer, idle, []  # type: Any, bool, list[str]
 
+    def understands(self, conf: Mapping[str, object]) -> bool:
+        return True
+
     def idle(self, command: str, call: Call) -> bool:
         return self.is_idle
+
+    def check(self, call: Call) -> None:
+        self.calls.append("check")
 
     def add(self, call: Call) -> dict[str, Any]:
         self.calls.append("add")

@@ -7,6 +7,7 @@ that either may undo what the other did. Its methods run in a thread of their ow
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -30,12 +31,15 @@ class Refused(Exception):
 class Ipam(Protocol):
     """The IPAM plugin that a configuration names, wherever it runs. Methods block and raise Refused or CricketError."""
 
+    @abc.abstractmethod
     def add(self) -> Json:
         """Reserve addresses; returns the result in the shape of 1.1.0."""
 
+    @abc.abstractmethod
     def delete(self) -> None:
         """Release what `add` reserved. Idempotent."""
 
+    @abc.abstractmethod
     def check(self) -> None:
         """Raises when the reservation is gone."""
 
@@ -71,7 +75,7 @@ class Call(msgspec.Struct, frozen=True):
         return found.get(capability) if isinstance(found, dict) else None
 
 
-class Builtin:
+class Builtin(abc.ABC):
     """A plugin in this process. Each module named in `choose.MODULES` has one, as `PLUGIN`.
 
     `anonymous`: told the same configuration, it does the same for any two pods. It reads none of the CNI_ARGS that name
@@ -80,28 +84,28 @@ class Builtin:
 
     anonymous = False
 
+    @abc.abstractmethod
     def understands(self, conf: Mapping[str, object]) -> bool:
         """Whether every key of the configuration is known here and its value is of the right kind; cheap.
 
         `conf` is an entry of `plugins`, or such a request as a plugin gets. When this is False the executable runs.
         """
-        raise NotImplementedError
 
     def idle(self, command: str, call: Call) -> bool:
         """Whether there is nothing to do: ADD then passes `prevResult` on. Called on the event loop."""
         return False
 
+    @abc.abstractmethod
     def add(self, call: Call) -> Json:
         """ADD; returns a result whose `cniVersion` names its shape. Raises Refused or CricketError."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def delete(self, call: Call) -> None:
         """DEL. Idempotent; `call.attachment.netns` is "" when the namespace is gone."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def check(self, call: Call) -> None:
         """CHECK. Raises Refused for what is not as ADD made it."""
-        raise NotImplementedError
 
-    def collect(self, call: Call) -> None:
+    def collect(self, call: Call) -> None:  # noqa: B027 - most keep nothing that could be left
         """GC: take away what belongs to none of `cni.dev/valid-attachments`; `call.attachment` is empty."""
